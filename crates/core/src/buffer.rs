@@ -1,0 +1,106 @@
+//! [`Buffer`]: bytes that are kept and used again, aligned for every sample type.
+
+use crate::{Error, Result, Sample};
+
+/// A growable run of bytes, aligned to 8, that keeps its memory between uses.
+///
+/// Growing is fallible: a size that a file's header claims must never abort the process.
+#[derive(Default)]
+pub struct Buffer {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Buffer {
+    /// An empty buffer that owns no memory.
+    pub fn new() -> Buffer {
+        Buffer::default()
+    }
+
+    /// Makes the buffer `len` bytes long. What they hold is unspecified (zeros or what an earlier use left).
+    ///
+    /// # Errors
+    /// [`Error::Limits`] where the memory cannot be had.
+    pub fn resize(&mut self, len: usize) -> Result<()> {
+        let words = len.div_ceil(8);
+        if words > self.words.len() {
+            let more = words - self.words.len();
+            self.words.try_reserve_exact(more).map_err(|_| Error::Limits {
+                what: "a buffer".into(),
+                needed: len as u64,
+                limit: self.words.len() as u64 * 8,
+            })?;
+            self.words.resize(words, 0);
+        }
+        self.len = len;
+        Ok(())
+    }
+
+    /// Bytes in use.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no byte is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes of memory that the buffer holds on to.
+    pub fn capacity(&self) -> usize {
+        self.words.capacity() * 8
+    }
+
+    /// Gives back the memory.
+    pub fn release(&mut self) {
+        *self = Buffer::new();
+    }
+
+    /// The bytes in use.
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    /// The bytes in use.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
+    }
+
+    /// The bytes in use as samples; a part of a sample at the end is left out.
+    pub fn samples<T: Sample>(&self) -> &[T] {
+        let whole = self.len / size_of::<T>() * size_of::<T>();
+        bytemuck::cast_slice(&self.bytes()[..whole])
+    }
+
+    /// The bytes in use as samples; a part of a sample at the end is left out.
+    pub fn samples_mut<T: Sample>(&mut self) -> &mut [T] {
+        let whole = self.len / size_of::<T>() * size_of::<T>();
+        bytemuck::cast_slice_mut(&mut self.bytes_mut()[..whole])
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} bytes)", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_can_be_seen_as_samples() {
+        let mut b = Buffer::new();
+        b.resize(11).unwrap();
+        b.bytes_mut().copy_from_slice(&[1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 9]);
+        assert_eq!(b.samples::<u16>(), &[1, 2, 3, 4, 5]);
+        b.resize(4).unwrap();
+        assert_eq!(b.bytes(), &[1, 0, 2, 0]);
+    }
+
+    #[test]
+    fn an_absurd_size_is_an_error() {
+        assert!(matches!(Buffer::new().resize(usize::MAX / 2), Err(Error::Limits { .. })));
+    }
+}
