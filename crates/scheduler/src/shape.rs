@@ -49,7 +49,7 @@ pub(crate) fn writing(
     let source = layout.align(extent.width);
     let both = |sink: u64, source: u64, start: u64, size: u64| {
         let source = source.max(1);
-        if source >= size || start % source != 0 { sink } else { common_multiple(sink, source) }
+        if source >= size || !start.is_multiple_of(source) { sink } else { common_multiple(sink, source) }
     };
     let sink = (sink_align.0.max(1), sink_align.1.max(1));
     let joint = (both(sink.0, source.0, window.y, height), both(sink.1, source.1, window.x, width));
