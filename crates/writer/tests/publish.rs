@@ -20,7 +20,7 @@ fn refusal(path: &std::path::Path) -> String {
 #[test]
 fn a_sink_that_is_dropped_leaves_nothing() {
     let img = image::<u8>(8, 8, 3);
-    for name in ["a.raw", "a.npy", "a.hdr"] {
+    for name in ["a.raw", "a.npy", "a.hdr", "a.tif"] {
         let (folder, path) = place(name);
         let mut made = create(Target::Path(&path), &described(&img), &Options::default()).unwrap();
         feed(&mut *made.sink, &img, (2, 8)).unwrap();

@@ -19,7 +19,7 @@ pub(crate) fn image<T: Sample>(height: usize, width: usize, channels: usize) -> 
 
 /// The samples as little-endian bytes in C order.
 pub(crate) fn bytes<T: Sample>(image: &Array3<T>) -> Vec<u8> {
-    assert!(cfg!(target_endian = "little"));
+    const { assert!(cfg!(target_endian = "little")) };
     bytemuck::cast_slice(image.as_standard_layout().as_slice().unwrap()).to_vec()
 }
 
