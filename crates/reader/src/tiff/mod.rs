@@ -4,3 +4,8 @@
 //! [`block`] turns the bytes of a block into samples, `source` does so for the blocks that a request touches.
 
 pub mod block;
+mod codec;
+mod color;
+mod predictor;
+pub mod stream;
+mod unpack;
