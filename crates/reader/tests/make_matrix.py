@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Lets tifffile read every file of the TIFF test matrix and writes matrix.json: per content (depth and samples) the
-SHA-256 of the decoded pixels, on which all files of that content must agree, and the files that tifffile cannot read.
+SHA-256 of the decoded pixels that tifffile gave for every file of that content (u24 alone is read in two ways: as packed bits,
+highest first, in big-endian files, and with the bytes of the result swapped in little-endian ones; there GDAL 3.10 reads packed
+bits, highest first, and so do we).
 
     cargo run -p outcrop-testkit --example tiff-matrix -- FOLDER
     python3 crates/reader/tests/make_matrix.py FOLDER          (needs numpy, tifffile, imagecodecs)
@@ -27,10 +29,12 @@ for name in sorted(os.listdir(folder)):
         failed[name[:-4]] = f"{type(e).__name__}: {e}"[:100]
 for content, answers in seen.items():
     if len(answers) != 1:
-        print(content, dict(answers), file=sys.stderr)
+        print(content, "is read in two ways:", dict(answers), file=sys.stderr)
     ours = hashlib.sha256(open(os.path.join(folder, content + ".bin"), "rb").read()).hexdigest()
-    if answers.most_common(1)[0][0] != ours:
+    if ours not in answers:
         print(content, "differs from the generator", file=sys.stderr)
+    elif content.startswith("u24"):
+        answers[ours] += 1
 kinds = collections.Counter((k.split("-")[0], k.split("-")[1], k.split("-")[2], v) for k, v in failed.items())
 for k, n in sorted(kinds.items()):
     print("tifffile cannot read", n, *k, file=sys.stderr)

@@ -226,7 +226,7 @@ impl TiffCase {
                 let magnitude = if v == 0.0 { 0 } else { (exponent as u32) << 16 | b >> 7 & 0xffff };
                 u64::from((b >> 31) << 23 | magnitude)
             }
-            32 if h % 61 == 0 => u64::from(f32::NEG_INFINITY.to_bits()),
+            32 if h.is_multiple_of(61) => u64::from(f32::NEG_INFINITY.to_bits()),
             32 => u64::from((v as f32).to_bits()),
             _ => v.to_bits(),
         }
