@@ -6,6 +6,7 @@
 mod exact;
 pub mod map;
 mod nodata;
+pub mod reduce;
 mod simd;
 
 pub use exact::Exact;
