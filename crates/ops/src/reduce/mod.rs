@@ -1,0 +1,11 @@
+//! Reductions: an image in, numbers out. Partials are exact, so that chunks and workers leave no trace.
+
+mod bytes;
+mod key;
+mod percentile;
+mod quantile;
+mod rows;
+
+pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
+pub use quantile::{Method, Percentile, PercentileSpec};
+pub use rows::{NanRule, Rules};
