@@ -84,10 +84,10 @@ impl Plan {
             (0 | 1, 0 | 1) => reading_grid(inputs, first, window, chunk)?,
             align => {
                 let pixel = pixel_bytes(&inputs[0])?.max(output.pixel_bytes()?);
-                let (mut shape, unit) =
+                let (mut shape, mut unit) =
                     shape::writing(align, layout(&inputs[0]), first.extent, window, pixel);
                 if let Some(asked) = chunk {
-                    shape = asked;
+                    (shape, unit) = (asked, align);
                 }
                 if order(inputs) == Order::Sequential {
                     shape.1 = window.width;
@@ -373,7 +373,7 @@ fn on_multiples(start: u64, step: u64, count: u64, of: u64) -> u64 {
 mod tests {
     use super::*;
     use outcrop_core::Extent;
-    use outcrop_testkit::{MemorySource, ramp};
+    use outcrop_testkit::{MemorySink, MemorySource, ramp};
     use proptest::prelude::*;
 
     fn source(layout: BlockLayout) -> MemorySource {
@@ -425,6 +425,20 @@ mod tests {
         };
         assert_eq!(chunks(&source), (1, 1));
         assert_eq!(chunks(&source.sequential()), (3, 1));
+    }
+
+    #[test]
+    fn a_chunk_asked_for_is_raised_to_whole_blocks() {
+        let source = source(BlockLayout::Tiles { height: 16, width: 16, planar: false });
+        let window = source.image().extent.rect();
+        let shape = |align, chunk| {
+            let sink = MemorySink::new(4).with_align(align);
+            let plan = Plan::write("t", &input(&source), window, chunk, (DataType::U16, 2), &sink).unwrap();
+            plan.grid().shape()
+        };
+        // The sink's blocks where it has some, else the source's.
+        assert_eq!(shape((3, 50), Some((4, 1))), (6, 50));
+        assert_eq!(shape((1, 1), Some((17, 1))), (32, 16));
     }
 
     #[test]
