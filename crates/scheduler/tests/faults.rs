@@ -5,9 +5,11 @@ mod common;
 use std::sync::Arc;
 
 use common::{EXTENT, ends, image, input, runtime};
-use outcrop_core::{Budget, DataType, Error, Event, Observer, Result};
+use outcrop_core::{Budget, DataType, Error, Event, Extent, Observer, Result};
 use outcrop_scheduler::{Plan, Runtime, RuntimeOptions};
-use outcrop_testkit::{Checksum, Collected, Fault, Faulty, FaultySource, MemorySink, SumChannels, When};
+use outcrop_testkit::{
+    Checksum, Collected, Fault, Faulty, FaultySource, MemorySink, MemorySource, SumChannels, When, ramp,
+};
 
 const CHUNK: Option<(u64, u64)> = Some((100, 401));
 const CHUNKS: u64 = 7;
@@ -150,6 +152,32 @@ fn an_observer_that_panics_ends_the_job() {
         let plan = Plan::reduce("t", &input(&source), EXTENT.rect(), CHUNK, 16).unwrap();
         assert!(runtime.reduce(&plan, &input(&source), &Checksum).is_err());
         assert!(write(&runtime, &source, &SumChannels, MemorySink::new(8)).is_err());
+        assert_eq!(budget.free(), budget.total());
+    });
+}
+
+#[test]
+fn a_job_on_the_callers_thread_fails_the_same_way() {
+    ends(|| {
+        let extent = Extent::new(20, 20, 1);
+        let image = || MemorySource::new(extent, &ramp::<u8>(400));
+        let budget = Budget::new(1 << 20);
+        let runtime = runtime(2, &budget);
+        for fault in [Fault::Error, Fault::Panic] {
+            for (when, stage) in [(When::Fetch, "fetch"), (When::Read, "decode")] {
+                let source = FaultySource::new(image(), when, (12, 3), fault);
+                let plan = Plan::reduce("t", &input(&source), extent.rect(), Some((5, 20)), 16).unwrap();
+                check(runtime.reduce(&plan, &input(&source), &Checksum).map(|_| ()), stage, 2, fault);
+            }
+            let source = image();
+            let sink = MemorySink::new(8).fail_commit(2, fault);
+            let kept = sink.collected();
+            let output = (DataType::F64, 1);
+            let plan =
+                Plan::write("t", &input(&source), extent.rect(), Some((5, 20)), output, &sink).unwrap();
+            check(runtime.write(&plan, &input(&source), &SumChannels, Box::new(sink)), "write", 2, fault);
+            is_prefix(&kept, 2);
+        }
         assert_eq!(budget.free(), budget.total());
     });
 }
