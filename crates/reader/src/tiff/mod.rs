@@ -22,7 +22,6 @@ mod tags;
 mod unpack;
 mod xml;
 
-pub(crate) use ifd::is_tiff;
 use outcrop_core::Value;
 pub use source::{TiffSource, open};
 
@@ -47,6 +46,6 @@ pub enum BadBlocks {
     Fail,
     /// Its samples read as this value, and are reported as a hole.
     Fill(Value),
-    /// Its samples read as the file's nodata value, and are reported as a hole.
+    /// Its samples read as the file's nodata value (0 where it declares none), and are reported as a hole.
     Nodata,
 }
