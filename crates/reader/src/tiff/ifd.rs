@@ -61,7 +61,7 @@ fn value_bytes(kind: u16) -> Option<u64> {
 }
 
 /// Whether the bytes begin like a TIFF or BigTIFF.
-fn is_tiff(head: &[u8]) -> bool {
+pub(crate) fn is_tiff(head: &[u8]) -> bool {
     matches!(head.get(..4), Some(b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+"))
 }
 

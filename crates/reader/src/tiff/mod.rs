@@ -22,6 +22,7 @@ mod tags;
 mod unpack;
 mod xml;
 
+pub(crate) use ifd::is_tiff;
 use outcrop_core::Value;
 pub use source::{TiffSource, open};
 
