@@ -230,4 +230,37 @@ mod tests {
         spec.decode(&scan, 9, &mut CodecState::default(), &mut out).unwrap();
         assert_eq!(out, whole);
     }
+
+    #[test]
+    fn damaged_images_end_in_pixels_or_an_error() {
+        let all: [(u16, u16, usize, DataType, &[u8]); 9] = [
+            (34933, 2, 3, DataType::U8, include_bytes!("testdata/rgb.png")),
+            (50001, 2, 3, DataType::U8, include_bytes!("testdata/rgb.webp")),
+            (50001, 2, 4, DataType::U8, include_bytes!("testdata/rgba.webp")),
+            (34712, 2, 3, DataType::U8, include_bytes!("testdata/rgb.j2k")),
+            (34712, 1, 1, DataType::U16, include_bytes!("testdata/gray16.jp2")),
+            (50002, 2, 3, DataType::U8, include_bytes!("testdata/rgb.jxl")),
+            (7, 1, 1, DataType::U8, include_bytes!("testdata/gray.jpg")),
+            (7, 6, 3, DataType::U8, include_bytes!("testdata/ycbcr.jpg")),
+            (7, 5, 4, DataType::U8, include_bytes!("testdata/cmyk.jpg")),
+        ];
+        let mut seed = 1u64;
+        let mut random = |n: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % n
+        };
+        for (compression, photometric, samples, dtype, stored) in all {
+            for _ in 0..400 {
+                let mut damaged = stored.to_vec();
+                for _ in 0..1 + random(3) {
+                    let at = random(damaged.len());
+                    damaged[at] = random(256) as u8;
+                }
+                if random(4) == 0 {
+                    damaged.truncate(random(stored.len()));
+                }
+                let _ = decode(compression, photometric, samples, dtype, 9, &damaged);
+            }
+        }
+    }
 }
