@@ -17,9 +17,10 @@ use sha2::{Digest, Sha256};
 const REFUSED: &[(&str, usize)] = &[];
 
 /// Files whose reference is one reader's convention and not ours.
-const OTHERWISE: &[(&str, &str)] = &[
-    ("algart-tiff__test-rgb-5-6-5.tif", "tifffile stretches 5 and 6 bits to 8; ours are the stored values"),
-];
+const OTHERWISE: &[(&str, &str)] = &[(
+    "algart-tiff__test-rgb-5-6-5.tif",
+    "tifffile stretches 5 and 6 bits to 8; ours are the stored values",
+)];
 
 fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
@@ -58,7 +59,11 @@ fn read(source: &dyn Source, rows: u64) -> Result<Whole, Error> {
     let cost = source.cost(grid.shape(), &channels)?;
     let size = image.decoded_bytes();
     if size.max(cost.total()) > 1 << 30 {
-        return Err(Error::Limits { what: "the image".into(), needed: size.max(cost.total()), limit: 1 << 30 });
+        return Err(Error::Limits {
+            what: "the image".into(),
+            needed: size.max(cost.total()),
+            limit: 1 << 30,
+        });
     }
     let mut bytes = Vec::with_capacity(size as usize);
     let mut sums = vec![0f64; extent.channels as usize];
