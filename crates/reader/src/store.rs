@@ -32,9 +32,12 @@ pub enum IoMode {
 /// Pages are made present, and files read, in pieces of this many bytes.
 const PIECE: u64 = 8 << 20;
 
-/// A fault makes present all pages of the file that are in memory within an aligned window of this many bytes
-/// (Linux: `fault_around_bytes`). Releasing less would leave the edges of every chunk resident.
-const WINDOW: u64 = 64 << 10;
+/// One fault may make a whole folio of the page cache present: up to 2 MiB, aligned (Linux from 6.16 on; 64 KiB before).
+/// Releasing less would leave the edges of every chunk resident: measured, 115 MiB after 1.2 GiB in 4 MiB bands.
+const WINDOW: u64 = 2 << 20;
+
+/// Ranges no further apart than this are made present as one: a fault brings as much along anyway.
+const POPULATE_GAP: u64 = 64 << 10;
 
 /// Gaps of up to this many bytes between ranges are read along (a COG has 8 bytes between its tiles).
 const GAP: u64 = 64;
@@ -185,7 +188,7 @@ impl Store {
         scratch.segments.clear();
         if self.is_mapped() {
             return self
-                .join(ranges, WINDOW)
+                .join(ranges, POPULATE_GAP)
                 .into_iter()
                 .try_for_each(|(offset, end)| self.populate(offset, end - offset));
         }
@@ -223,7 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Format`] where the file was cut short, [`Error::Io`] where a page cannot be read.
-    pub(crate) fn populate(&self, offset: u64, bytes: u64) -> Result<()> {
+    fn populate(&self, offset: u64, bytes: u64) -> Result<()> {
         let Some(map) = &self.map else { return Ok(()) };
         // Asked each time: past the end, the last page reads as zeros without a fault.
         let len = self.file.metadata().map_err(|e| Error::io("cannot look at the file", e))?.len();
@@ -274,7 +277,7 @@ impl Store {
         if self.map.is_none() {
             return;
         }
-        for (start, end) in self.join(ranges, 2 * WINDOW) {
+        for (start, end) in self.join(ranges, WINDOW) {
             self.release_one(start, end - start);
         }
     }
@@ -289,9 +292,9 @@ impl Store {
         };
     }
 
-    /// Pages that a range of this many bytes makes resident at most.
-    pub(crate) fn resident_bytes(bytes: u64) -> u64 {
-        bytes.saturating_add(2 * WINDOW)
+    /// Bytes that `runs` ranges of `bytes` each make resident at most.
+    pub(crate) fn resident_bytes(&self, runs: u64, bytes: u64) -> u64 {
+        runs.saturating_mul(bytes.saturating_add(2 * WINDOW)).min(self.len)
     }
 
     #[cfg(target_os = "linux")]
