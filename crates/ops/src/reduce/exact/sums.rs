@@ -92,7 +92,7 @@ pub(crate) fn fold<T: Sample>(
         DataType::F32 => typed!(f32, s => float::fold(at::<T, f32>(samples), sums, &mut s, scratch)),
         DataType::F64 => typed!(f64, s => float::fold(at::<T, f64>(samples), sums, &mut s, scratch)),
         _ => {
-            integer::fold_interleaved(samples, std::slice::from_mut(sums), std::slice::from_mut(span));
+            integer::fold_interleaved(samples, &mut [sums], std::slice::from_mut(span));
         }
     }
 }
