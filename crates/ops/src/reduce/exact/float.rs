@@ -242,7 +242,7 @@ pub(crate) fn fold<T: Kernel>(
 
 /// Adds one sample of any kind.
 fn fold_one<T: Kernel>(v: T, sums: &mut ExactSums, span: &mut Option<Span<T>>) {
-    sums.add(v);
+    sums.add_f64(v.to_f64());
     if !v.is_nan() {
         Span::extend(span, v, v);
     }
