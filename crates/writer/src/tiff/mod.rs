@@ -5,6 +5,7 @@
 //! but never on how many threads encoded them. Always little-endian.
 
 mod codec;
+mod creation;
 mod directory;
 mod encode;
 mod layout;
