@@ -10,6 +10,7 @@ mod directory;
 mod encode;
 mod layout;
 mod lzw;
+mod ome;
 mod options;
 mod predict;
 mod sink;

@@ -42,6 +42,9 @@ pub(crate) fn create(
     if nodata.is_none() && !image.nodata.is_empty() {
         notices.push("channels have different nodata values; TIFF declares one, so none is written".into());
     }
+    if image.metadata.ome_xml.is_some() && tags::ome_xml(image).is_none() {
+        notices.push("the OME-XML cannot describe this one image and was left out".into());
+    }
     let sparse = options.sparse.then(|| nodata.unwrap_or(Value::Int(0)));
     let encoder = Arc::new(BlockEncoder::new(layout, options.compression, predictor, sparse)?);
     let directory = tags::directory(image, &layout, options, photometric, predictor);

@@ -4,7 +4,7 @@ use outcrop_core::{DataType, GeoValue, Metadata, Value};
 
 use super::directory::{Directory, rational};
 use super::layout::Layout;
-use super::{Compression, TiffOptions};
+use super::{Compression, TiffOptions, ome};
 use crate::OutputImage;
 
 const WHITE_IS_ZERO: u16 = 0;
@@ -103,10 +103,18 @@ pub(super) fn directory(
     };
     d.shorts(339, &vec![format; channels]);
     add_metadata(&mut d, image.metadata);
+    if let Some(xml) = ome_xml(image) {
+        d.text(270, &xml);
+    }
     if let Some(value) = nodata(image) {
         d.text(42113, &value.to_string());
     }
     d
+}
+
+/// The file's OME-XML, made to describe the one page that is written.
+pub(super) fn ome_xml(image: &OutputImage<'_>) -> Option<String> {
+    ome::describe(image.metadata.ome_xml.as_deref()?, image.extent, image.dtype)
 }
 
 fn add_metadata(d: &mut Directory, metadata: &Metadata) {
