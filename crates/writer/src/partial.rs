@@ -61,6 +61,14 @@ impl PartialFile {
         Ok(PartialFile { file, partial: Some(partial), path, overwrite, notices })
     }
 
+    /// The same on a disk that is full after `bytes`.
+    #[cfg(test)]
+    pub(crate) fn limited(mut self, bytes: u64) -> PartialFile {
+        let file = self.file.file().try_clone().unwrap();
+        self.file = Arc::new(Positioned::new(file, "a limited file").limited(bytes));
+        self
+    }
+
     /// The file, to be shared with the threads that write it.
     pub fn file(&self) -> &Arc<Positioned> {
         &self.file
@@ -82,6 +90,7 @@ impl PartialFile {
     /// # Errors
     /// [`Error::Io`] that says how much is needed and how much there is.
     pub fn ensure_space(&mut self, needed: u64, exact: bool) -> Result<()> {
+        self.file.expect(needed);
         let free = self.file.free_bytes().unwrap_or(u64::MAX);
         let (room, kind, whose) = if self.file.limit() < free {
             (self.file.limit(), ErrorKind::FileTooLarge, "allowed by ulimit -f")
