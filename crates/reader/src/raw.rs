@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outcrop_core::{
-    BlockLayout, ByteOrder, Channels, Cost, DataType, Error, Extent, Image, Pixels, PixelsMut, Read, Request,
-    Result, Sample, Scratch, Source, with_dtype,
+    BlockLayout, Buffer, ByteOrder, Channels, Cost, DataType, Error, Extent, Image, Pixels, PixelsMut, Read,
+    Rect, Request, Result, Sample, Scratch, Source, with_dtype,
 };
 
 use crate::IoMode;
@@ -83,8 +83,18 @@ pub struct RawSource {
     image: Image,
     order: AxisOrder,
     offset: u64,
+    repair: Repair,
     /// Whether samples on the map can be lent as they lie.
     lendable: bool,
+}
+
+/// What stored samples need before they are the machine's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repair {
+    Nothing,
+    Swap,
+    /// Booleans: any byte but 0 is 1, as NumPy has it.
+    Boolean,
 }
 
 impl RawSource {
@@ -129,12 +139,14 @@ impl RawSource {
         image.stored_bytes = store.len();
         let size = image.dtype.bytes() as u64;
         let native = size == 1 || image.byte_order == ByteOrder::NATIVE;
+        let repair = if native { Repair::Nothing } else { Repair::Swap };
         let lendable = store.is_mapped() && native && offset.is_multiple_of(size);
-        Ok(RawSource { store, image, order, offset, lendable })
+        Ok(RawSource { store, image, order, offset, repair, lendable })
     }
 
-    pub(crate) fn image_mut(&mut self) -> &mut Image {
-        &mut self.image
+    /// The same array of bytes as booleans.
+    pub(crate) fn into_booleans(self) -> RawSource {
+        RawSource { repair: Repair::Boolean, lendable: false, ..self }
     }
 
     fn size(&self) -> u64 {
@@ -159,32 +171,58 @@ impl RawSource {
         selection.runs().map(move |first| (offset + first * size, samples * size))
     }
 
-    /// Lends from the map.
-    fn lend(&self, request: &Request<'_>) -> Result<Option<View<'_>>> {
-        let channels = request.channels.indices();
-        let (Some(&low), Some(&high)) = (channels.iter().min(), channels.iter().max()) else {
-            return Ok(None);
-        };
-        let extent = self.image.extent;
-        let strides = self.order.strides([extent.height, extent.width, extent.channels]);
-        let rect = request.rect;
-        let first = rect.y * strides[0] + rect.x * strides[1] + low * strides[2];
-        let shape = [rect.height, rect.width, high - low + 1];
-        let span: u64 = (0..3).map(|a| (shape[a] - 1) * strides[a]).sum::<u64>() + 1;
-        let Some(bytes) = self.store.mapped(self.offset + first * self.size(), span * self.size()) else {
-            return Ok(None);
-        };
-        let positions = channels.iter().map(|c| c - low).collect();
-        Ok(Some(View { bytes, shape, strides, positions: Channels::select(positions, high - low + 1)? }))
+    /// A request of many short runs far apart is read also where the file is mapped: each run would make 64 KiB or
+    /// more resident.
+    fn way(&self, selection: &Selection) -> Way {
+        let (runs, samples) = selection.run_shape();
+        let dense = runs == 1
+            || samples * self.size() >= LONG_RUN
+            || selection.span() <= selection.samples().saturating_mul(2);
+        match (self.store.is_mapped() && dense, self.lendable) {
+            (false, _) => Way::Read,
+            (true, true) => Way::Lend,
+            (true, false) => Way::Copy,
+        }
     }
 
-    /// Copies the runs of a selection from the map into `stored`.
-    fn pack(&self, selection: &Selection, stored: &mut outcrop_core::Buffer) -> Result<()> {
+    /// The samples of a request on the map; it has some.
+    fn lend(&self, request: &Request<'_>) -> Result<View<'_>> {
+        let (rect, channels) = (request.rect, request.channels.indices());
+        let low = channels.iter().copied().min().unwrap_or(0);
+        let high = channels.iter().copied().max().unwrap_or(0);
+        let extent = self.image.extent;
+        let strides = self.order.strides([extent.height, extent.width, extent.channels]);
+        let first = rect.y * strides[0] + rect.x * strides[1] + low * strides[2];
+        let shape = [rect.height, rect.width, high - low + 1];
+        let span: u64 = (0..3).map(|axis| (shape[axis] - 1) * strides[axis]).sum::<u64>() + 1;
+        let (offset, bytes) = (self.offset + first * self.size(), span * self.size());
+        let bytes = self.store.mapped(offset, bytes).unwrap_or(&[]);
+        let positions = channels.iter().map(|c| c - low).collect();
+        Ok(View { bytes, shape, strides, positions: Channels::select(positions, high - low + 1)? })
+    }
+
+    fn repair(&self, stored: &mut Buffer) {
+        match self.repair {
+            Repair::Nothing => {}
+            Repair::Boolean => stored.bytes_mut().iter_mut().for_each(|b| *b = u8::from(*b != 0)),
+            Repair::Swap => with_dtype!(self.image.dtype, T => {
+                stored.samples_mut::<T>().iter_mut().for_each(|s| *s = s.swap_bytes());
+            }),
+        }
+    }
+
+    /// Writes the runs of a selection one after the other into `stored`.
+    fn pack(
+        &self,
+        selection: &Selection,
+        stored: &mut Buffer,
+        read: impl Fn(u64, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
         stored.resize((selection.samples() * self.size()) as usize)?;
         let mut out = stored.bytes_mut();
         for (offset, bytes) in self.ranges(selection) {
             let (run, rest) = out.split_at_mut(bytes as usize);
-            self.store.read_at(offset, run)?;
+            read(offset, run)?;
             out = rest;
         }
         Ok(())
@@ -201,7 +239,7 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     /// The wanted channels, as a view where they are evenly spaced, gathered into `decoded` elsewhere.
-    fn pixels(self, dtype: DataType, decoded: &'a mut outcrop_core::Buffer) -> Result<Pixels<'a>> {
+    fn pixels(self, dtype: DataType, decoded: &'a mut Buffer) -> Result<Pixels<'a>> {
         let to_usize = |v: [u64; 3]| v.map(|n| n as usize);
         let all = Pixels::from_bytes(dtype, self.bytes, to_usize(self.shape), to_usize(self.strides))?
             .ok_or_else(|| Error::Format("samples are not aligned".into()))?;
@@ -222,51 +260,62 @@ impl Source for RawSource {
 
     fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost> {
         let extent = self.image.extent;
-        let rect = outcrop_core::Rect::of_size(shape.0.min(extent.height), shape.1.min(extent.width));
+        let rect = Rect::of_size(shape.0.min(extent.height), shape.1.min(extent.width));
         let selection = self.select(&Request { rect, channels })?;
-        let (runs, samples) = selection.run_shape();
         let packed = selection.samples() * self.size();
-        let resident = runs.saturating_mul(Store::resident_bytes(samples * self.size()));
+        // A smaller chunk may go another way, but never costs more than what is said here.
+        let (runs, samples) = selection.run_shape();
+        let resident = if runs == 1 || samples * self.size() >= LONG_RUN {
+            runs.saturating_mul(Store::resident_bytes(samples * self.size()))
+        } else {
+            Store::resident_bytes(packed.saturating_mul(2))
+        };
+        let (stored_bytes, copied) = match (self.store.is_mapped(), self.lendable) {
+            (false, _) => (packed, 0),
+            (true, true) => (resident, 0),
+            (true, false) => (resident, packed),
+        };
         let gathered = match channels.as_step() {
             Some((_, step)) if step != 0 => 0,
             _ => rect.area().saturating_mul(channels.len() as u64).saturating_mul(self.size()),
         };
-        Ok(match (self.store.is_mapped(), self.lendable) {
-            (true, true) => Cost { stored_bytes: resident, scratch_bytes: gathered },
-            (true, false) => Cost { stored_bytes: resident, scratch_bytes: packed.saturating_add(gathered) },
-            (false, _) => Cost { stored_bytes: packed, scratch_bytes: gathered },
-        })
+        Ok(Cost { stored_bytes, scratch_bytes: copied.saturating_add(gathered) })
     }
 
     fn fetch(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {
         let selection = self.select(request)?;
-        if self.store.is_mapped() {
-            let ranges: Vec<_> = self.ranges(&selection).collect();
-            return self.store.fetch(&ranges, scratch);
+        scratch.segments.clear();
+        if self.way(&selection) != Way::Read {
+            return self
+                .ranges(&selection)
+                .try_for_each(|(offset, bytes)| self.store.populate(offset, bytes));
         }
-        self.pack(&selection, &mut scratch.stored)
+        self.pack(&selection, &mut scratch.stored, |offset, run| self.store.read_file_at(offset, run))?;
+        // Marks bytes that are still in the file's order.
+        scratch.segments.push((self.offset, 0..scratch.stored.len()));
+        Ok(())
     }
 
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
         let selection = self.select(request)?;
         let dtype = self.image.dtype;
-        if request.rect.is_empty() || request.channels.is_empty() {
+        let Scratch { stored, segments, decoded, .. } = scratch;
+        if selection.samples() == 0 || request.channels.is_empty() {
             let shape = [request.rect.height, request.rect.width, request.channels.len() as u64];
-            let shape = shape.map(|n| n as usize);
-            let pixels = with_dtype!(dtype, T => Pixels::contiguous::<T>(&[], shape))?;
+            let pixels = with_dtype!(dtype, T => Pixels::contiguous::<T>(&[], shape.map(|n| n as usize)))?;
             return Ok(Read { pixels, holes: &[] });
         }
-        if self.lendable
-            && let Some(view) = self.lend(request)?
-        {
-            return Ok(Read { pixels: view.pixels(dtype, &mut scratch.decoded)?, holes: &[] });
+        let way = self.way(&selection);
+        if way == Way::Lend {
+            return Ok(Read { pixels: self.lend(request)?.pixels(dtype, decoded)?, holes: &[] });
         }
-        let Scratch { stored, decoded, .. } = scratch;
-        if self.store.is_mapped() {
-            self.pack(&selection, stored)?;
+        let mut as_stored = segments.pop().is_some();
+        if way == Way::Copy {
+            self.pack(&selection, stored, |offset, run| self.store.read_at(offset, run))?;
+            as_stored = true;
         }
-        if self.image.byte_order != ByteOrder::NATIVE {
-            with_dtype!(dtype, T => swap(stored.samples_mut::<T>()));
+        if as_stored {
+            self.repair(stored);
         }
         let strides = selection.packed_strides();
         let first = (request.rect.y - selection.start[0]) * strides[0]
@@ -282,27 +331,37 @@ impl Source for RawSource {
     }
 
     fn release(&self, request: &Request<'_>) {
-        if !self.store.is_mapped() {
-            return;
-        }
-        if let Ok(selection) = self.select(request) {
+        if let Ok(selection) = self.select(request)
+            && self.way(&selection) != Way::Read
+        {
             let ranges: Vec<_> = self.ranges(&selection).collect();
             self.store.release(&ranges);
         }
     }
 }
 
-fn swap<T: Sample>(samples: &mut [T]) {
-    for s in samples {
-        *s = s.swap_bytes();
-    }
+/// How the samples of a request are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Lent from the map.
+    Lend,
+    /// Packed from the map into the scratch, by the worker: they need repair or are not aligned.
+    Copy,
+    /// Read into the scratch, packed, by the feeder.
+    Read,
 }
+
+/// Runs of this many bytes are worth a map of their own: the pages that come along at their ends (see
+/// [`Store::resident_bytes`]) are few beside it.
+const LONG_RUN: u64 = 256 << 10;
 
 /// Bytes of an array, as long as they can be addressed.
 fn array_bytes(extent: Extent, dtype: DataType) -> Result<u64> {
-    let bytes = extent.samples().and_then(|n| n.checked_mul(dtype.bytes() as u64));
-    bytes.filter(|&n| n <= i64::MAX as u64).ok_or_else(|| {
-        let Extent { height, width, channels } = extent;
+    let Extent { height, width, channels } = extent;
+    // Zeros count as one here, so that strides fit too.
+    let most = Extent::new(height.max(1), width.max(1), channels.max(1)).samples();
+    let fits = most.and_then(|n| n.checked_mul(dtype.bytes() as u64)).is_some_and(|n| n <= i64::MAX as u64);
+    fits.then(|| height * width * channels * dtype.bytes() as u64).ok_or_else(|| {
         Error::Format(format!("an array of {height} x {width} x {channels} {dtype} is larger than any file"))
     })
 }

@@ -139,6 +139,16 @@ impl Selection {
         if self.samples() == 0 { (0, 0) } else { runs }
     }
 
+    /// Samples of the whole array from the first that is kept to the last.
+    pub(crate) fn span(&self) -> u64 {
+        let strides = self.order.strides(self.whole);
+        let reach = |axis: usize| match self.lengths[axis].checked_sub(1) {
+            Some(last) => (self.index(axis, last) - self.index(axis, 0)) * strides[axis],
+            None => 0,
+        };
+        if self.samples() == 0 { 0 } else { (0..3).map(reach).sum::<u64>() + 1 }
+    }
+
     /// First sample of each run in the whole array, in the order of packing.
     pub(crate) fn runs(&self) -> impl Iterator<Item = u64> + '_ {
         let [outer, mid, inner] = self.order.0;

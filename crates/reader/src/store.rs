@@ -143,6 +143,15 @@ impl Store {
             out.copy_from_slice(bytes);
             return Ok(());
         }
+        self.read_file_at(offset, out)
+    }
+
+    /// Fills `out` with the bytes at `offset` by reading, also where the file is mapped.
+    ///
+    /// # Errors
+    /// As [`read_at`](Store::read_at).
+    pub(crate) fn read_file_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.check(offset, out.len() as u64)?;
         let mut at = 0;
         while at < out.len() {
             let piece = (out.len() - at).min(PIECE as usize);
