@@ -1,0 +1,55 @@
+//! [`Bins`]: exact sums of floats of any spread of exponents, one bin for each exponent.
+//!
+//! The large superaccumulator of Neal ("Fast exact summation using small and large superaccumulators", 2015), for
+//! squares as well: a sample costs two additions, the carries wait until the bins are drained.
+
+use super::fixed::{Fixed, decompose};
+
+/// Samples that fit before a bin of squares (2^106 each) could wrap.
+const FULL: usize = 1 << 20;
+/// One bin for each biased exponent, of which the subnormals share the first with the smallest normals.
+const BINS: usize = 2048;
+
+/// Sums of significands and of their squares by exponent.
+#[derive(Default)]
+pub(crate) struct Bins {
+    sums: Vec<i128>,
+    squares: Vec<u128>,
+    held: usize,
+}
+
+impl Bins {
+    /// Takes finite samples in. `sum` and `squares` receive what is held whenever the bins fill up.
+    pub(crate) fn add(&mut self, samples: impl Iterator<Item = f64>, sum: &mut Fixed, squares: &mut Fixed) {
+        self.sums.resize(BINS, 0);
+        self.squares.resize(BINS, 0);
+        for v in samples {
+            if self.held == FULL {
+                self.drain(sum, squares);
+            }
+            let (significand, exponent) = decompose(v);
+            let bin = (exponent + 1075) as usize & (BINS - 1);
+            self.sums[bin] += i128::from(significand);
+            self.squares[bin] += u128::from(significand.unsigned_abs()).pow(2);
+            self.held += 1;
+        }
+    }
+
+    /// Moves what is held into `sum` and `squares`.
+    pub(crate) fn drain(&mut self, sum: &mut Fixed, squares: &mut Fixed) {
+        if self.held == 0 {
+            return;
+        }
+        self.held = 0;
+        for (bin, (s, q)) in self.sums.iter_mut().zip(&mut self.squares).enumerate() {
+            let exponent = bin as i32 - 1075;
+            if *s != 0 {
+                sum.add_at(std::mem::take(s), exponent);
+            }
+            if *q != 0 {
+                // At most 2^126: FULL squares of 53 bits.
+                squares.add_at(std::mem::take(q) as i128, 2 * exponent);
+            }
+        }
+    }
+}

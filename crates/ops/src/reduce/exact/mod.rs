@@ -1,0 +1,18 @@
+//! Exact sums and sums of squares of every sample type, and what follows from them, rounded once.
+//!
+//! [`ExactSums`] is the state: two wide fixed-point integers ([`Fixed`]) and a few counters. Kernels feed it blocks
+//! of samples ([`integer`](self) lanes, [`float`](self) grids); [`Rational`] rounds results. docs/exactness.md has
+//! the proofs.
+
+mod bins;
+mod fixed;
+mod float;
+mod integer;
+mod rational;
+mod sums;
+
+pub use fixed::Fixed;
+pub(crate) use integer::{Span, fold_interleaved};
+pub use rational::Rational;
+pub(crate) use sums::Scratch;
+pub use sums::{ExactSum, ExactSums};
