@@ -1,6 +1,5 @@
-//! Reductions: an image in, numbers out. Partials are exact, so that chunks and workers leave no trace.
+//! Reductions: many samples in, a few exact numbers out.
 
-mod bytes;
 pub mod exact;
 mod key;
 mod percentile;
@@ -10,4 +9,3 @@ mod rows;
 pub use exact::{ExactSum, ExactSums, Rational};
 pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
 pub use quantile::{Method, Percentile, PercentileSpec};
-pub use rows::{NanRule, Rules};
