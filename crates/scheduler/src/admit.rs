@@ -87,3 +87,6 @@ impl Flow {
         self.most_tasks
     }
 }
+#[cfg(test)]
+#[path = "admit_model.rs"]
+mod model;

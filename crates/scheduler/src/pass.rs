@@ -59,7 +59,7 @@ impl<'a> Pass<'a> {
             flow: Mutex::new(Flow::new(plan.chunks(), workers)),
             failure: Mutex::new(None),
             completed: AtomicU64::new(0),
-            slots: runtime.most_slots(plan),
+            slots: runtime.in_flight(plan).max(1),
         })
     }
 

@@ -84,9 +84,10 @@ impl Plan {
             (0 | 1, 0 | 1) => reading_grid(inputs, first, window, chunk)?,
             align => {
                 let pixel = pixel_bytes(&inputs[0])?.max(output.pixel_bytes()?);
-                let (mut shape, unit) = shape::writing(align, first.layout, first.extent, window, pixel);
+                let (mut shape, mut unit) =
+                    shape::writing(align, layout(&inputs[0]), first.extent, window, pixel);
                 if let Some(asked) = chunk {
-                    shape = asked;
+                    (shape, unit) = (asked, align);
                 }
                 if order(inputs) == Order::Sequential {
                     shape.1 = window.width;
@@ -255,21 +256,23 @@ fn reading_grid(
     window: Rect,
     chunk: Option<(u64, u64)>,
 ) -> Result<ChunkGrid> {
-    let (mut shape, mut align) = shape::reading(first.layout, first.extent, window, pixel_bytes(&inputs[0])?);
+    let (mut shape, mut align) =
+        shape::reading(layout(&inputs[0]), first.extent, window, pixel_bytes(&inputs[0])?);
     if let Some(asked) = chunk {
         shape = asked;
     }
     if order(inputs) == Order::Sequential {
-        shape = (if chunk.is_some() { shape.0 } else { band_rows(&inputs[0], window)? }, first.extent.width);
-        align.1 = first.extent.width;
+        (shape.1, align.1) = (first.extent.width, first.extent.width);
     }
     Ok(ChunkGrid::new(window, shape, align))
 }
 
-/// Rows of a full-width band of about the target.
-fn band_rows(input: &Input<'_>, window: Rect) -> Result<u64> {
-    let row = window.width.saturating_mul(pixel_bytes(input)?).max(1);
-    Ok((shape::TARGET_BYTES / row).max(1))
+/// How an input is laid out for planning: a stream goes on where it stopped, so its blocks cut nothing.
+fn layout(input: &Input<'_>) -> BlockLayout {
+    match input.source.order() {
+        Order::Sequential => BlockLayout::Rows { planar: false },
+        Order::Any => input.source.image().layout,
+    }
 }
 
 /// The storage blocks that a window meets, as two independent axes.
@@ -288,15 +291,15 @@ struct Axis {
 
 impl Blocks {
     fn of(input: &Input<'_>, window: Rect) -> Blocks {
-        let image = input.source.image();
-        let planar = match image.layout {
+        let (image, layout) = (input.source.image(), layout(input));
+        let planar = match layout {
             BlockLayout::Rows { planar }
             | BlockLayout::Strips { planar, .. }
             | BlockLayout::Tiles { planar, .. } => planar,
             _ => true,
         };
         let channels = if planar { input.channels.len() as u64 } else { image.extent.channels };
-        let align = image.layout.align(image.extent.width);
+        let align = layout.align(image.extent.width);
         let axis =
             |block: u64, image: u64, start, size| Axis { block: block.clamp(1, image.max(1)), start, size };
         Blocks {
@@ -370,7 +373,7 @@ fn on_multiples(start: u64, step: u64, count: u64, of: u64) -> u64 {
 mod tests {
     use super::*;
     use outcrop_core::Extent;
-    use outcrop_testkit::{MemorySource, ramp};
+    use outcrop_testkit::{MemorySink, MemorySource, ramp};
     use proptest::prelude::*;
 
     fn source(layout: BlockLayout) -> MemorySource {
@@ -409,6 +412,33 @@ mod tests {
         assert_eq!((plan.amplification(), plan.chunks()), (1.0, 12));
         assert_eq!(plan.bytes(), 50 * 41 * 4);
         assert_eq!(plan.bytes_to_decode(), 12 * 16 * 16 * 4);
+    }
+
+    #[test]
+    fn one_giant_strip_is_streamed_in_bands() {
+        let extent = Extent::new(9000, 1000, 1);
+        let source = MemorySource::new(extent, &ramp::<u8>(9_000_000));
+        let source = source.with_layout(BlockLayout::Strips { rows: 9000, planar: false, whole: true });
+        let chunks = |source: &MemorySource| {
+            let inputs = [Input { source, channels: Channels::all(1) }];
+            Plan::reduce("t", &inputs, extent.rect(), None, 0).unwrap().grid().counts()
+        };
+        assert_eq!(chunks(&source), (1, 1));
+        assert_eq!(chunks(&source.sequential()), (3, 1));
+    }
+
+    #[test]
+    fn a_chunk_asked_for_is_raised_to_whole_blocks() {
+        let source = source(BlockLayout::Tiles { height: 16, width: 16, planar: false });
+        let window = source.image().extent.rect();
+        let shape = |align, chunk| {
+            let sink = MemorySink::new(4).with_align(align);
+            let plan = Plan::write("t", &input(&source), window, chunk, (DataType::U16, 2), &sink).unwrap();
+            plan.grid().shape()
+        };
+        // The sink's blocks where it has some, else the source's.
+        assert_eq!(shape((3, 50), Some((4, 1))), (6, 50));
+        assert_eq!(shape((1, 1), Some((17, 1))), (32, 16));
     }
 
     #[test]

@@ -43,6 +43,9 @@ impl Default for RuntimeOptions {
 }
 
 /// Runs jobs, one pool of threads and one budget for all. May be shared: jobs can run at the same time.
+///
+/// Jobs are started from the caller's own threads, never from within a kernel or a source: the caller's thread
+/// feeds or commits, and a worker must not wait for workers.
 pub struct Runtime {
     pub(crate) options: RuntimeOptions,
     pub(crate) meter: Meter,
@@ -221,7 +224,7 @@ impl Runtime {
         (bytes / each).clamp(1, self.options.threads as u64) as usize
     }
 
-    pub(crate) fn most_slots(&self, plan: &Plan) -> usize {
+    fn most_slots(&self, plan: &Plan) -> usize {
         let most = self.options.threads.saturating_mul(2).saturating_add(2);
         usize::try_from(plan.chunks()).unwrap_or(usize::MAX).min(most)
     }

@@ -49,12 +49,17 @@ pub(crate) fn writing(
     let source = layout.align(extent.width);
     let both = |sink: u64, source: u64, start: u64, size: u64| {
         let source = source.max(1);
-        if source >= size || start % source != 0 { sink } else { common_multiple(sink, source) }
+        if source >= size || !start.is_multiple_of(source) { sink } else { common_multiple(sink, source) }
     };
     let sink = (sink_align.0.max(1), sink_align.1.max(1));
     let joint = (both(sink.0, source.0, window.y, height), both(sink.1, source.1, window.x, width));
     let bytes = joint.0.min(height).saturating_mul(joint.1.min(width)).saturating_mul(pixel_bytes);
-    let unit = if bytes <= MOST_BYTES { joint } else { sink };
+    if bytes > MOST_BYTES {
+        // Blocks are decoded more than once; the taller full-width bands are, the less often.
+        let bytes = if sink.1 >= width { MOST_BYTES } else { TARGET_BYTES };
+        return (runs(sink, width, (bytes / pixel_bytes.max(1)).max(1)), sink);
+    }
+    let unit = joint;
     // Rows and strips are stored across the whole image: take whole bands where one is not too much.
     let banded = !matches!(layout, BlockLayout::Tiles { .. } | BlockLayout::Columns);
     let band = unit.0.saturating_mul(width);
@@ -121,6 +126,10 @@ mod tests {
         assert_eq!((shape, unit), ((3840, 3840), (3840, 3840)));
         let off = Rect { y: 1, x: 1, height: 9000, width: 9000 };
         assert_eq!(writing((256, 256), tiles, EXTENT, off, 1).1, (256, 256));
+        // Bands for a pipe: whole rows of tiles, or as many rows as may be held.
+        assert_eq!(writing((1, 10_000), tiles, EXTENT, EXTENT.rect(), 3).0.0, 240);
+        let wide = Extent { width: 1_000_000, ..EXTENT };
+        assert_eq!(writing((1, 1_000_000), tiles, wide, wide.rect(), 3), ((22, 1_000_000), (1, 1_000_000)));
         let rows = BlockLayout::Rows { planar: false };
         assert_eq!(writing((256, 256), rows, EXTENT, EXTENT.rect(), 3).0, (256, 10_000));
     }
