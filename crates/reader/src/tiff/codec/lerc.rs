@@ -299,7 +299,7 @@ impl<'a> Blob<'a> {
         for top in (0..rows).step_by(block) {
             for left in (0..width).step_by(block) {
                 let (bottom, right) = ((top + block).min(rows), (left + block).min(width));
-                for c in 0..depth {
+                for (c, &largest) in maxima.iter().enumerate() {
                     let pixels = (top..bottom).flat_map(|y| (left..right).map(move |x| y * width + x));
                     let valid = pixels.filter(|&k| is_valid(mask, k)).map(|k| k * depth + c);
                     let head = self.data.u8()?;
@@ -322,7 +322,7 @@ impl<'a> Blob<'a> {
                             let offset = self.offset(stored_as, usize::from(head >> 6))?;
                             if kind == 3 {
                                 valid.for_each(|m| {
-                                    out[m] = T::from_f64(limit(relative, offset + base(out, m), maxima[c]))
+                                    out[m] = T::from_f64(limit(relative, offset + base(out, m), largest))
                                 });
                                 continue;
                             }
@@ -333,7 +333,7 @@ impl<'a> Blob<'a> {
                             for m in valid {
                                 let q = *quanta.next().ok_or_else(|| broken("a tile with too few values"))?;
                                 let z = offset + f64::from(q) * step + base(out, m);
-                                out[m] = T::from_f64(z.min(maxima[c]));
+                                out[m] = T::from_f64(z.min(largest));
                             }
                         }
                     }
