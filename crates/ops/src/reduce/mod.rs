@@ -1,4 +1,4 @@
-//! Reductions: an image in, numbers out. Partials are exact, so that chunks and workers leave no trace.
+//! Reductions: many samples in, a few exact numbers out.
 
 mod bytes;
 pub mod exact;
@@ -9,7 +9,11 @@ mod rows;
 mod covariance;
 pub mod exact;
 mod extrema;
+mod key;
 mod moments;
+mod percentile;
+mod quantile;
+mod rows;
 mod stats;
 
 pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
@@ -18,4 +22,7 @@ pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
 pub use quantile::{Method, Percentile, PercentileSpec};
 pub use rows::{NanRule, Rules};
 pub use moments::{Moments, MomentsPartial, Shape};
+pub use moments::{Moments, MomentsPartial, Shape};
+pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
+pub use quantile::{Method, Percentile, PercentileSpec};
 pub use stats::{ChannelPartial, ChannelStats, Stats, StatsPartial};
