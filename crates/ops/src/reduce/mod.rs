@@ -1,11 +1,5 @@
 //! Reductions: many samples in, a few exact numbers out.
 
-mod bytes;
-pub mod exact;
-mod key;
-mod percentile;
-mod quantile;
-mod rows;
 mod covariance;
 pub mod exact;
 mod extrema;
@@ -18,10 +12,6 @@ mod stats;
 
 pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
 pub use exact::{ExactSum, ExactSums, Rational};
-pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
-pub use quantile::{Method, Percentile, PercentileSpec};
-pub use rows::{NanRule, Rules};
-pub use moments::{Moments, MomentsPartial, Shape};
 pub use moments::{Moments, MomentsPartial, Shape};
 pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
 pub use quantile::{Method, Percentile, PercentileSpec};
