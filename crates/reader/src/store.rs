@@ -39,9 +39,6 @@ const WINDOW: u64 = 2 << 20;
 /// Ranges no further apart than this are made present as one: a fault brings as much along anyway.
 const POPULATE_GAP: u64 = 64 << 10;
 
-/// Gaps of up to this many bytes between ranges are read along (a COG has 8 bytes between its tiles).
-const GAP: u64 = 64;
-
 /// An open file whose bytes can be asked for by offset. The length is that at opening.
 #[derive(Debug)]
 pub struct Store {
@@ -175,11 +172,11 @@ impl Store {
         Error::Format(format!("the file ended at byte {end}, it had {} bytes when it was opened", self.len))
     }
 
-    /// Brings ranges (offset, length) near: makes their pages present, or reads them into `scratch`. Ranges that touch,
-    /// overlap or lie within some bytes of each other are read as one. Ranges that do not lie in the file are left
+    /// Brings ranges (offset, length) near: makes their pages present, or reads them into `scratch`. Ranges that touch
+    /// or overlap are read as one. Ranges that do not lie in the file are left
     /// out: whoever asks for them with [`stored`](Store::stored) gets the error.
     ///
-    /// Read bytes take at most the sum of the ranges and 64 bytes for each.
+    /// Read bytes take at most the sum of the ranges.
     ///
     /// # Errors
     /// [`Error::Io`] where reading fails, [`Error::Format`] where the file was cut short since it was opened,
@@ -192,7 +189,7 @@ impl Store {
                 .into_iter()
                 .try_for_each(|(offset, end)| self.populate(offset, end - offset));
         }
-        let joined = self.join(ranges, GAP);
+        let joined = self.join(ranges, 0);
         let total: u64 = joined.iter().map(|(start, end)| end - start).sum();
         scratch.stored.resize(total as usize)?;
         let mut at = 0;
@@ -399,10 +396,10 @@ mod tests {
     }
 
     #[test]
-    fn near_ranges_are_one_read_and_shared_bytes_are_read_once() {
+    fn touching_ranges_are_one_read_and_shared_bytes_are_read_once() {
         let f = file(&numbered(10_000));
         let (store, mut scratch) = (Store::open(f.path(), IoMode::Read).unwrap(), Scratch::new());
-        store.fetch(&[(5000, 100), (0, 100), (108, 100), (0, 208), (5050, 10)], &mut scratch).unwrap();
+        store.fetch(&[(5000, 100), (0, 100), (100, 108), (0, 50), (5050, 10)], &mut scratch).unwrap();
         assert_eq!(scratch.segments, [(0, 0..208), (5000, 208..308)]);
         assert!(store.stored(&scratch, 207, 2).is_err());
     }
