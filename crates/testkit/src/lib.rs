@@ -1,4 +1,5 @@
-//! Fakes for tests: sources in memory, sources and sinks that fail on demand, naive kernels, known pixels.
+//! Fakes for tests: sources in memory, sources and sinks that fail on demand, naive kernels, known pixels,
+//! TIFF files of every kind.
 //!
 //! Never published, and only a development dependency of the other crates.
 
@@ -8,6 +9,7 @@ mod kernels;
 mod memory;
 mod pixels;
 mod sink;
+pub mod tiff_matrix;
 
 pub use conformance::check_source;
 pub use faulty::{Fault, FaultySource, When};

@@ -166,9 +166,10 @@ impl Layout {
         }
     }
 
-    /// Rows that a block stores: tiles are padded, the last strip is shorter.
+    /// Rows of a block that a file must have: those of the image. Tiles are padded below it, but some writers leave the
+    /// padding out.
     pub(super) fn stored_rows(&self, row: u64) -> u64 {
-        if self.tiled { self.height } else { self.height.min(self.extent.height - row * self.height) }
+        self.height.min(self.extent.height - row * self.height)
     }
 
     /// Bytes that an uncompressed block of that many rows must have; `None` where a codec decides.
@@ -263,7 +264,11 @@ impl Layout {
     fn find_one_run(&self, file: &TiffFile, align: u64, row_bytes: u64) -> Result<bool> {
         let blocks = self.blocks();
         let start = file.uint(&self.offsets, 0)?;
-        let rows = if self.tiled { self.down * self.height } else { self.extent.height };
+        // Padded tiles of several planes are not evenly spaced in the image's rows.
+        if self.tiled && self.planes > 1 {
+            return Ok(false);
+        }
+        let rows = self.extent.height;
         let total = row_bytes.checked_mul(rows).and_then(|b| b.checked_mul(self.planes));
         let inside = total.is_some_and(|total| file.store.check(start, total).is_ok());
         if self.across != 1 || start == 0 || start % align != 0 || !inside || self.offsets.count < blocks {

@@ -63,9 +63,9 @@ impl Split {
 
     #[inline(always)]
     fn add(&mut self, v: &[f64; LANES]) {
-        for i in 0..LANES {
-            let next = self.high[i] + v[i];
-            self.low[i] += v[i] - (next - self.high[i]);
+        for (i, &v) in v.iter().enumerate() {
+            let next = self.high[i] + v;
+            self.low[i] += v - (next - self.high[i]);
             self.high[i] = next;
         }
     }
@@ -73,13 +73,13 @@ impl Split {
     /// Adds the exact squares of `v`; the product of the fused operations is never rounded by itself.
     #[inline(always)]
     fn add_squares<const FMA: bool>(&mut self, v: &[f64; LANES]) {
-        for i in 0..LANES {
+        for (i, &v) in v.iter().enumerate() {
             let (next, low);
             if FMA {
-                next = v[i].mul_add(v[i], self.high[i]);
-                low = v[i].mul_add(v[i], self.high[i] - next);
+                next = v.mul_add(v, self.high[i]);
+                low = v.mul_add(v, self.high[i] - next);
             } else {
-                let square = v[i] * v[i];
+                let square = v * v;
                 next = self.high[i] + square;
                 low = square - (next - self.high[i]);
             }
