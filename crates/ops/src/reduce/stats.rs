@@ -230,10 +230,14 @@ impl<T: Sample> Gather<T> {
         for part in row.axis_chunks_iter(Axis(0), 128) {
             let (start, len) = (self.held.len(), part.len());
             if let Some(samples) = part.as_slice() {
-                let left: usize = samples.iter().map(|&v| usize::from(leaves(v))).sum();
-                if left == 0 || left == len {
-                    channel.counts.nodata += left as u64;
-                    self.held.extend_from_slice(&samples[left..]);
+                // One value at a time, so that the compiler makes vectors of the comparisons.
+                let meets = |value: T| samples.iter().fold(false, |any, &v| any | same(v, value));
+                if !nodata.iter().any(|&value| meets(value)) {
+                    self.held.extend_from_slice(samples);
+                    continue;
+                }
+                if samples.iter().all(|&v| leaves(v)) {
+                    channel.counts.nodata += len as u64;
                     continue;
                 }
             }
