@@ -344,7 +344,7 @@ impl Reduce for Stats {
         let mut partial = self.start();
         for channel in &mut partial.channels {
             for v in channel.counts.fields_mut() {
-                *v = from.u64()?;
+                *v = from.count()?;
             }
             channel.extrema = Extrema::load(self.validity.dtype(), &mut from)?;
             channel.sums = ExactSums::load(self.validity.dtype(), &mut from)?;
