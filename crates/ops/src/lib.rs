@@ -1,10 +1,16 @@
 //! Kernels: serial, pure computations on chunks.
 //!
-//! Reductions ([`reduce`]) keep exact state, so that partials merge in any order to the same bits. [`Validity`]
-//! says which samples take part.
+//! Maps ([`map`]) make a pixel from a pixel. Reductions ([`reduce`]) keep exact state, so that partials merge in any
+//! order to the same bits. [`Validity`] says which samples take part. Results are evaluated exactly and rounded
+//! once ([`Exact`]).
 
+mod exact;
+pub mod map;
+mod nodata;
 pub mod reduce;
 pub mod saved;
+mod simd;
 pub mod validity;
 
+pub use exact::Exact;
 pub use validity::{Class, Counts, NanPolicy, Validity};

@@ -1,0 +1,342 @@
+//! [`Percentiles`]: exact order statistics of every sample type, in a number of passes fixed by the type.
+//!
+//! Samples are seen as order-preserving keys. A pass counts, for each prefix in which a wanted rank is known to
+//! lie, the samples by the next digit of their key; after the last digit the key is the sample. Samples of up to 16
+//! bits have one digit, so one pass; 32 bits take two or three passes, 64 bits four to eight, by how many percentiles and
+//! channels share the memory.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use num_bigint::BigInt;
+use outcrop_core::{Chunk, DataType, Error, Reduce, Result, Sample, Value, with_dtype};
+
+use super::key::{key, value};
+use super::quantile::{PercentileSpec, Place};
+use super::rows::rows;
+use crate::exact::{BigSum, Exact};
+use crate::saved::{Loader, Saver};
+use crate::validity::{Class, NanPolicy, Validity};
+
+/// Bytes of counters that a partial should not exceed; it may where there are very many channels.
+const COUNTERS_BYTES: u64 = 64 << 20;
+
+/// Which samples are ranked together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// Those of each channel.
+    PerChannel,
+    /// Those of all channels.
+    AllChannels,
+}
+
+/// A computation of percentiles over several passes.
+///
+/// ```text
+/// while let Some(pass) = percentiles.pass() { percentiles.absorb(the partial of pass over all chunks) }
+/// percentiles.finish()
+/// ```
+#[derive(Clone, Debug)]
+pub struct Percentiles {
+    dtype: DataType,
+    spec: PercentileSpec,
+    validity: Validity,
+    /// Bits of the key that each pass counts by.
+    digits: Vec<u32>,
+    stage: usize,
+    groups: Vec<Group>,
+}
+
+/// Samples that are ranked together.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    valid: u64,
+    nan: u64,
+    places: Vec<Place>,
+    /// For each rank that a place needs: the known prefix of its key and its rank among the samples of that prefix.
+    ranks: BTreeMap<u64, (u64, u64)>,
+}
+
+impl Percentiles {
+    /// Percentiles of the samples that are valid.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is no channel.
+    pub fn new(pool: Pool, spec: PercentileSpec, validity: Validity) -> Result<Percentiles> {
+        let (dtype, channels) = (validity.dtype(), validity.channels());
+        if channels == 0 {
+            return Err(Error::Usage("an image without channels has no percentiles".into()));
+        }
+        let groups = if pool == Pool::PerChannel { channels } else { 1 };
+        let digits = digits(8 * dtype.bytes() as u32, groups as u64, 2 * spec.percentiles.len() as u64);
+        Ok(Percentiles { dtype, spec, validity, digits, stage: 0, groups: vec![Group::default(); groups] })
+    }
+
+    /// How many passes there are at most.
+    pub fn passes(&self) -> usize {
+        self.digits.len()
+    }
+
+    /// The next pass, or `None` where every rank is known.
+    pub fn pass(&self) -> Option<PercentilePass> {
+        let digit = *self.digits.get(self.stage)?;
+        let bits = 8 * self.dtype.bytes() as u32;
+        let done: u32 = self.digits[..self.stage].iter().sum();
+        let prefixes: Vec<Vec<u64>> = self.groups.iter().map(|group| self.prefixes(group)).collect();
+        if prefixes.iter().all(Vec::is_empty) {
+            return None;
+        }
+        Some(PercentilePass {
+            dtype: self.dtype,
+            validity: self.validity.clone(),
+            stage: self.stage,
+            shift: bits - done - digit,
+            digit,
+            groups: slots(prefixes, digit),
+        })
+    }
+
+    /// Takes in the partial of the pass over the whole image.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the partial is of another pass.
+    pub fn absorb(&mut self, partial: PercentilePartial) -> Result<()> {
+        let pass = self.pass().ok_or_else(|| Error::Usage("the percentiles are complete".into()))?;
+        if partial.stage != pass.stage || partial.counts.len() != pass.counters() {
+            return Err(Error::Usage("the partial is of another pass over the percentiles".into()));
+        }
+        for (g, group) in self.groups.iter_mut().enumerate() {
+            let slots = &pass.groups[g];
+            if self.stage == 0 {
+                group.valid = partial.counts[slots.counters.clone()].iter().sum();
+                group.nan = partial.nan[g];
+                let n = group.valid;
+                if n > 0 {
+                    group.places =
+                        self.spec.percentiles.iter().map(|p| p.place(n, self.spec.method)).collect();
+                }
+                group.ranks =
+                    group.places.iter().flat_map(|p| [p.low, p.high]).map(|r| (r, (0, r))).collect();
+            }
+            for (prefix, rank) in group.ranks.values_mut() {
+                let slot = slots.prefixes.partition_point(|p| p < prefix);
+                let counts = &partial.counts[slots.counters.clone()][slot << pass.digit..][..1 << pass.digit];
+                let mut digit = 0;
+                while digit + 1 < counts.len() && *rank >= counts[digit] {
+                    *rank -= counts[digit];
+                    digit += 1;
+                }
+                *prefix = *prefix << pass.digit | digit as u64;
+            }
+        }
+        self.stage += 1;
+        Ok(())
+    }
+
+    /// The percentiles, exact: for each channel (or the one pool) one for each that was asked; `None` where no sample
+    /// is valid.
+    ///
+    /// Between two samples the value is interpolated exactly. On the way from an infinity to a finite sample it is
+    /// that infinity, from one infinity to the other NaN.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] before the last pass.
+    pub fn finish(&self) -> Result<Vec<Vec<Option<Exact>>>> {
+        if self.pass().is_some() {
+            return Err(Error::Usage("the percentiles need another pass".into()));
+        }
+        let asked = self.spec.percentiles.len();
+        let finish = |group: &Group| {
+            if self.validity.nan() == NanPolicy::Propagate && group.nan > 0 {
+                return vec![Some(Exact::Special(f64::NAN)); asked];
+            }
+            let sample =
+                |rank| with_dtype!(self.dtype, T => group.ranks.get(rank).map(|(key, _)| value::<T>(*key)));
+            let mut found: Vec<_> = group
+                .places
+                .iter()
+                .map(|p| Some(interpolate(sample(&p.low)?, sample(&p.high)?, p)))
+                .collect();
+            found.resize(asked, None);
+            found
+        };
+        Ok(self.groups.iter().map(finish).collect())
+    }
+
+    /// The sorted prefixes of the keys in which ranks of the group lie.
+    fn prefixes(&self, group: &Group) -> Vec<u64> {
+        if self.stage == 0 {
+            return vec![0];
+        }
+        let mut prefixes: Vec<u64> = group.ranks.values().map(|(prefix, _)| *prefix).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        prefixes
+    }
+}
+
+/// `bits` in digits of at most 16 and at least 8, such that the counters of a pass keep to their bytes if they can.
+fn digits(bits: u32, groups: u64, prefixes: u64) -> Vec<u32> {
+    let widest = |tables: u64| (COUNTERS_BYTES / 8 / tables.max(1)).checked_ilog2().unwrap_or(0).clamp(8, 16);
+    let first = widest(groups).min(bits);
+    let rest = bits - first;
+    let passes = rest.div_ceil(widest(groups.saturating_mul(prefixes)));
+    let mut digits = vec![first];
+    digits.extend((0..passes).map(|i| (rest * (i + 1)) / passes - (rest * i) / passes));
+    digits
+}
+
+pub(crate) fn interpolate(low: Value, high: Value, place: &Place) -> Exact {
+    let exact = |value| match value {
+        Value::Int(i) => Exact::int(i),
+        Value::Float(f) => Exact::float(f),
+    };
+    if low == high || place.fraction.0.bits() == 0 {
+        return exact(low);
+    }
+    let (a, b) = (low.to_f64(), high.to_f64());
+    if !a.is_finite() || !b.is_finite() {
+        return Exact::Special(if a.is_finite() {
+            b
+        } else if b.is_finite() {
+            a
+        } else {
+            f64::NAN
+        });
+    }
+    let (p, q) = (BigInt::from(place.fraction.0.clone()), BigInt::from(place.fraction.1.clone()));
+    let (a, b) = (BigSum::units(low), BigSum::units(high));
+    let sum = &a * (&q - &p) + &b * &p;
+    Exact::big_ratio(&sum, BigSum::EXPONENT, q.magnitude())
+}
+
+/// One pass: a reduction that counts.
+#[derive(Clone, Debug)]
+pub struct PercentilePass {
+    dtype: DataType,
+    validity: Validity,
+    stage: usize,
+    /// Bits of the key below this pass's digit.
+    shift: u32,
+    digit: u32,
+    groups: Vec<Slots>,
+}
+
+/// The prefixes of a group and the place of their counters.
+#[derive(Clone, Debug)]
+struct Slots {
+    prefixes: Vec<u64>,
+    counters: Range<usize>,
+}
+
+/// Places the counters of all groups one after the other.
+fn slots(prefixes: Vec<Vec<u64>>, digit: u32) -> Vec<Slots> {
+    let mut end = 0;
+    let place = |prefixes: Vec<u64>| {
+        let start = end;
+        end += prefixes.len() << digit;
+        Slots { prefixes, counters: start..end }
+    };
+    prefixes.into_iter().map(place).collect()
+}
+
+/// Counters of one pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PercentilePartial {
+    stage: usize,
+    counts: Vec<u64>,
+    nan: Vec<u64>,
+}
+
+impl PercentilePass {
+    fn counters(&self) -> usize {
+        self.groups.last().map_or(0, |g| g.counters.end)
+    }
+
+    fn count<T: Sample>(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
+        let mask = (1u64 << self.digit) - 1;
+        rows::<T>(&self.validity, chunk, |_, c, samples, valid| {
+            let g = if self.groups.len() == 1 { 0 } else { c };
+            let slots = &self.groups[g];
+            let counts = &mut partial.counts[slots.counters.clone()];
+            let nan = &mut partial.nan[g];
+            let mut one = |sample: T| {
+                if sample.is_nan() {
+                    *nan += 1;
+                    return;
+                }
+                let key = key(sample) >> self.shift;
+                let digit = (key & mask) as usize;
+                let slot = match slots.prefixes[..] {
+                    [0] if self.stage == 0 => 0,
+                    _ => match slots.prefixes.binary_search(&(key >> self.digit)) {
+                        Ok(slot) => slot,
+                        Err(_) => return,
+                    },
+                };
+                counts[slot << self.digit | digit] += 1;
+            };
+            match (valid, samples.as_slice()) {
+                (Some(valid), _) => {
+                    samples.iter().zip(valid).filter(|(_, v)| **v == Class::Valid).for_each(|(s, _)| one(*s))
+                }
+                (None, Some(samples)) => samples.iter().for_each(|s| one(*s)),
+                (None, None) => samples.iter().for_each(|s| one(*s)),
+            }
+            Ok(())
+        })
+    }
+}
+
+const NAME: &str = "percentiles";
+
+impl Reduce for PercentilePass {
+    type Partial = PercentilePartial;
+
+    fn start(&self) -> PercentilePartial {
+        PercentilePartial {
+            stage: self.stage,
+            counts: vec![0; self.counters()],
+            nan: vec![0; self.groups.len()],
+        }
+    }
+
+    fn partial_bytes(&self) -> u64 {
+        8 * (self.counters() + self.groups.len()) as u64
+    }
+
+    fn fold(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
+        with_dtype!(self.dtype, T => self.count::<T>(partial, chunk))
+    }
+
+    fn merge(&self, partial: &mut PercentilePartial, other: PercentilePartial) {
+        for (a, b) in partial.counts.iter_mut().zip(other.counts) {
+            *a += b;
+        }
+        for (a, b) in partial.nan.iter_mut().zip(other.nan) {
+            *a += b;
+        }
+    }
+
+    fn save(&self, partial: &PercentilePartial) -> Vec<u8> {
+        let mut to = Saver::new(NAME, 1);
+        to.dtype(self.dtype);
+        [partial.stage, partial.nan.len(), partial.counts.len()].into_iter().for_each(|v| to.u64(v as u64));
+        partial.nan.iter().chain(&partial.counts).for_each(|v| to.u64(*v));
+        to.finish()
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<PercentilePartial> {
+        let mut from = Loader::new(bytes, NAME, 1)?;
+        from.expect_dtype(self.dtype)?;
+        from.expect_u64(self.stage as u64, "pass")?;
+        from.expect_u64(self.groups.len() as u64, "channels")?;
+        from.expect_u64(self.counters() as u64, "counters")?;
+        let mut partial = self.start();
+        for v in partial.nan.iter_mut().chain(&mut partial.counts) {
+            *v = from.u64()?;
+        }
+        from.finish()?;
+        Ok(partial)
+    }
+}

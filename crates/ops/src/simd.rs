@@ -1,0 +1,25 @@
+//! Runs a computation as compiled for the vectors that this processor has. The crate's only way to them.
+
+/// A computation that the compiler may vectorise; `run` must be `#[inline(always)]` to be compiled for both.
+pub(crate) trait Work {
+    /// Does it. The result must not depend on how it was compiled (no fused operation unless written as one).
+    fn run(self);
+}
+
+/// Runs the work with AVX2 and FMA where they are found at run time, else with the target's baseline.
+pub(crate) fn run<W: Work>(work: W) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the processor has what `run_avx2` is compiled for; it was asked just now.
+        return unsafe { run_avx2(work) };
+    }
+    work.run();
+}
+
+/// # Safety
+/// The processor must have AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2<W: Work>(work: W) {
+    work.run();
+}
