@@ -58,7 +58,9 @@ impl ReduceChannels {
 
     fn one<T: Sample>(&self, pixel: &mut [(u64, T)], buffer: &mut Vec<T>) -> Option<Exact> {
         match &self.op {
-            Op::Mean | Op::Sum | Op::Var { .. } | Op::Std { .. } if T::DTYPE.bytes() <= 4 && !T::DTYPE.is_float() => {
+            Op::Mean | Op::Sum | Op::Var { .. } | Op::Std { .. }
+                if T::DTYPE.bytes() <= 4 && !T::DTYPE.is_float() =>
+            {
                 small_sums(&self.op, pixel)
             }
             Op::Percentile(p, method) => percentile(p, *method, pixel),

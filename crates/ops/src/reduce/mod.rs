@@ -1,11 +1,23 @@
 //! Reductions: many samples in, a few exact numbers out.
 
+mod axis;
+pub(crate) mod cell;
 pub mod exact;
-mod key;
-mod percentile;
+mod extrema;
+mod histogram;
+pub(crate) mod key;
+mod op;
+pub(crate) mod percentile;
 mod quantile;
 mod rows;
+mod stats;
+mod unique;
 
+pub use axis::{AxesPartial, Over, ReduceAxes};
 pub use exact::{ExactSum, ExactSums, Rational};
+pub use histogram::{BinCounts, Histogram, HistogramPartial, HistogramSpec};
+pub use op::Op;
 pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
 pub use quantile::{Method, Percentile, PercentileSpec};
+pub use stats::{ChannelPartial, ChannelStats, Stats, StatsPartial};
+pub use unique::{Unique, UniquePartial};

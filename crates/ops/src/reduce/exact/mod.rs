@@ -1,9 +1,11 @@
 //! Exact sums and sums of squares of every sample type, and what follows from them, rounded once.
 //!
 //! [`ExactSums`] is the state: two wide fixed-point integers ([`Fixed`]) and a few counters. Kernels feed it blocks
-//! of samples ([`integer`](self) lanes, [`float`](self) grids); [`Rational`] rounds results. docs/exactness.md has
+//! of samples (`integer` in lanes, `float` on grids); [`Rational`] rounds results. docs/exactness.md has
 //! the proofs.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod bins;
 mod fixed;
 mod float;
@@ -14,5 +16,5 @@ mod sums;
 pub use fixed::Fixed;
 pub(crate) use integer::{Span, fold_interleaved};
 pub use rational::Rational;
-pub(crate) use sums::Scratch;
 pub use sums::{ExactSum, ExactSums};
+pub(crate) use sums::{Scratch, fold};
