@@ -1,1 +1,55 @@
-//! Under construction.
+//! Images bigger than memory, in parallel and in bounded memory.
+//!
+//! An image is opened as a [`Source`], a [`Region`] says which part of it is meant, and a job answers: [`stats`],
+//! [`mean`], [`convert`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
+//! more than the budget, however large the image. Answers are exact and the same for every number of threads.
+//!
+//! ```
+//! use outcrop::{ConvertOptions, DataType, Extent, Output, Pattern, Region, Runtime, RuntimeOptions, Synthetic};
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("noise.npy");
+//! let runtime = Runtime::new(RuntimeOptions::default())?;
+//!
+//! let noise = Synthetic::new(Pattern::Noise, Extent::new(300, 200, 3), DataType::U8, 1, 0)?;
+//! outcrop::convert(&runtime, &noise, &Region::all(), &ConvertOptions::default(), &Output::new(&path))?;
+//!
+//! let image = outcrop::open(&path, &Default::default())?;
+//! let channels = outcrop::stats(&runtime, &*image, &Region::all(), &Default::default())?;
+//! assert_eq!(channels.len(), 3);
+//! assert_eq!(channels[0].counts.valid, 300 * 200);
+//! # Ok::<(), outcrop::Error>(())
+//! ```
+//!
+//! The parts are crates of their own, for those who build other jobs: `outcrop-core` has the words and traits,
+//! `outcrop-reader` sources, `outcrop-ops` kernels, `outcrop-writer` sinks, `outcrop-scheduler` the threads.
+
+mod jobs;
+mod output;
+mod region;
+mod validity;
+
+pub use jobs::{ConvertOptions, MeanOfAll, MeanOptions, StatsOptions, convert, mean, mean_of_all, stats};
+pub use output::Output;
+pub use region::Region;
+pub use validity::{Nodata, ValidityOptions};
+
+#[doc(no_inline)]
+pub use outcrop_core::{
+    BlockLayout, Budget, ByteOrder, CancelToken, Channels, DataType, Error, Event, Extent, GeoValue, Image,
+    Metadata, Observer, Rect, Resolution, Result, Silent, Source, Value,
+};
+#[doc(no_inline)]
+pub use outcrop_ops::{
+    NanPolicy,
+    reduce::{ChannelStats, ExactSum},
+};
+#[doc(no_inline)]
+pub use outcrop_reader::{
+    Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
+    install_sigbus_handler, open, parse_dtype, parse_shape,
+};
+#[doc(no_inline)]
+pub use outcrop_scheduler::{Limits, Plan, Report, Runtime, RuntimeOptions, parse_memory};
+#[doc(no_inline)]
+pub use outcrop_writer::{Format as OutputFormat, Options as OutputOptions, Overwrite};

@@ -1,6 +1,36 @@
 //! Sources of outcrop: TIFF, raw files, `.npy`, ENVI, and computed images.
+//!
+//! [`open`] looks at a file's first bytes and returns a boxed [`Source`](outcrop_core::Source). A [`Store`] holds the
+//! file's bytes, mapped or read; [`RawSource`] lends pixels of every uncompressed format straight from it, and
+//! [`npy`] and [`envi`] are headers that lead there. [`Synthetic`] computes its pixels and needs no file.
+//!
+//! ```
+//! use outcrop_core::{Channels, DataType, Extent, Rect, Request, Scratch, Source};
+//! use outcrop_reader::{Pattern, Synthetic};
+//! let image = Synthetic::new(Pattern::Gradient, Extent::new(2, 3, 1), DataType::U8, 0, 0).unwrap();
+//! let (all, mut scratch) = (Channels::all(1), Scratch::new());
+//! let request = Request { rect: Rect::of_size(2, 3), channels: &all };
+//! image.fetch(&request, &mut scratch).unwrap();
+//! let pixels = image.read(&request, &mut scratch).unwrap().pixels.typed::<u8>().unwrap();
+//! assert_eq!(pixels.as_slice().unwrap(), [0, 127, 255, 0, 127, 255]);
+//! ```
 
-mod store;
+pub mod envi;
+pub mod npy;
 pub mod tiff;
 
+mod dtype_name;
+mod open;
+mod raw;
+mod runs;
+mod sigbus;
+mod store;
+mod synthetic;
+
+pub use dtype_name::parse_dtype;
+pub use open::{Format, OpenOptions, RawOptions, open};
+pub use raw::{Interleave, RawSource, RawSpec, parse_shape};
+pub use sigbus::{install_sigbus_handler, unlink_on_sigbus};
 pub use store::{IoMode, Store};
+pub use synthetic::{Pattern, Synthetic};
+pub use tiff::BadBlocks;

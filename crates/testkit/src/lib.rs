@@ -1,1 +1,19 @@
-//! Under construction.
+//! Fakes for tests: sources in memory, sources and sinks that fail on demand, naive kernels, known pixels,
+//! TIFF files of every kind.
+//!
+//! Never published, and only a development dependency of the other crates.
+
+mod conformance;
+mod faulty;
+mod kernels;
+mod memory;
+mod pixels;
+mod sink;
+pub mod tiff_matrix;
+
+pub use conformance::check_source;
+pub use faulty::{Fault, FaultySource, When};
+pub use kernels::{Checksum, ChecksumPartial, Faulty, Sum, SumChannels};
+pub use memory::MemorySource;
+pub use pixels::{noise, ramp};
+pub use sink::{Collected, MemorySink};

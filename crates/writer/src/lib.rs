@@ -1,1 +1,46 @@
-//! Under construction.
+//! Sinks: where the pixels that a map made go.
+//!
+//! [`create`] opens an output by its extension and gives a [`Sink`] that the scheduler drives: workers encode
+//! chunks, one thread commits them in order, and [`Sink::finish`] publishes the file under its name. Until then
+//! everything goes to a hidden partial file in the same folder ([`PartialFile`]); pipes and devices are written
+//! straight.
+//!
+//! ```
+//! use outcrop_core::{Buffer, DataType, Extent, Metadata, Pixels};
+//! use outcrop_writer::{Options, OutputImage, Target, create};
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("mean.npy");
+//! let image = OutputImage::new(Extent::new(2, 3, 1), DataType::F32);
+//! let mut sink = create(Target::Path(&path), &image, &Options::default())?.sink;
+//!
+//! let rect = image.extent.rect();
+//! let mut encoded = Buffer::new();
+//! let pixels = Pixels::contiguous(&[1f32, 2., 3., 4., 5., 6.], [2, 3, 1])?;
+//! sink.encoder().encode(0, rect, pixels, &mut encoded)?;
+//! sink.commit(0, rect, &mut encoded)?;
+//! assert!(!path.exists());
+//! sink.finish()?;
+//! assert_eq!(std::fs::read(&path).unwrap().len(), 128 + 24);
+//! # Ok::<(), outcrop_core::Error>(())
+//! ```
+
+mod create;
+mod envi;
+#[cfg(test)]
+mod faults;
+mod gather;
+mod npy;
+mod output;
+mod partial;
+mod positioned;
+mod rows;
+mod sys;
+pub mod tiff;
+
+pub use create::{Created, Format, Options, OutputImage, create};
+#[doc(no_inline)]
+pub use outcrop_core::{Encoder, Sink};
+pub use output::Target;
+pub use partial::{Overwrite, PartialFile};
+pub use positioned::Positioned;

@@ -2,10 +2,12 @@
 
 mod axis;
 pub(crate) mod cell;
+mod covariance;
 pub mod exact;
 mod extrema;
 mod histogram;
 pub(crate) mod key;
+mod moments;
 mod op;
 pub(crate) mod percentile;
 mod quantile;
@@ -14,8 +16,10 @@ mod stats;
 mod unique;
 
 pub use axis::{AxesPartial, Over, ReduceAxes};
+pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
 pub use exact::{ExactSum, ExactSums, Rational};
 pub use histogram::{BinCounts, Histogram, HistogramPartial, HistogramSpec};
+pub use moments::{Moments, MomentsPartial, Shape};
 pub use op::Op;
 pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
 pub use quantile::{Method, Percentile, PercentileSpec};

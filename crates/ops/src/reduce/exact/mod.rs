@@ -14,7 +14,9 @@ mod rational;
 mod sums;
 
 pub use fixed::Fixed;
+pub(crate) use fixed::decompose;
 pub(crate) use integer::{Span, fold_interleaved};
 pub use rational::Rational;
+pub(crate) use rational::power_of_two;
 pub use sums::{ExactSum, ExactSums};
 pub(crate) use sums::{Scratch, fold};

@@ -1,0 +1,363 @@
+//! What was typed: clap's types. No I/O here and no default that depends on the machine.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use outcrop::{DataType, InputFormat, Interleave, OutputFormat};
+
+use crate::parse;
+
+const EXAMPLES: &str = "\
+Examples:
+  outcrop info scan.tif
+  outcrop stats scan.tif --window 0,0,4096,4096 --json
+  outcrop stats dump.bin --shape 40000,60000,3 --dtype uint16
+  outcrop mean scan.tif mean.npy
+  outcrop convert cube.hdr cube.npy
+  outcrop generate squares test.npy --width 20000 --height 20000
+
+Exit codes: 0 done, 1 failed, 2 usage, 5 does not fit the memory budget,
+130/143/138 stopped by INT/TERM/USR1.";
+
+/// Images bigger than memory, in parallel and in bounded memory
+#[derive(Debug, Parser)]
+#[command(name = "outcrop", version, max_term_width = 80, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what a file holds, without reading pixels
+    Info(Info),
+    /// Count, extrema, sum, mean and standard deviation of each channel
+    Stats(Stats),
+    /// Mean over the channels of each pixel, or of the whole image
+    Mean(Mean),
+    /// Write an image's pixels in another format
+    Convert(Convert),
+    /// Make a test image of any size
+    Generate(Generate),
+    /// List the formats that this build reads and writes
+    Formats(Formats),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop info scan.tif
+  outcrop info *.tif --json
+  outcrop info planes.ome.tif --page 3")]
+pub(crate) struct Info {
+    /// Images to describe
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// One JSON object per input
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop stats scan.tif
+  outcrop stats a.tif b.tif c.npy --json
+  outcrop stats dem.tif --nodata -9999
+  outcrop stats dump.bin --shape 4000,6000,3 --dtype uint16 --channels 1,3
+
+Nodata, NaN and masked samples leave every figure; infinities stay.
+`--nodata none --nan propagate` gives plain IEEE figures.")]
+pub(crate) struct Stats {
+    /// Images to measure
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// One JSON object per input
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop mean scan.tif mean.npy
+  outcrop mean scan.tif mean.raw --dtype uint8
+  outcrop mean dump.bin mean.npy --shape 40,60,3 --dtype u16 --out-dtype f64
+  outcrop mean scan.tif                 the mean of all valid samples
+
+The output has one channel: float32 for samples of up to 16 bits and for
+float16 and float32, else float64. Integers round half to even.")]
+pub(crate) struct Mean {
+    /// Image to read
+    pub(crate) input: PathBuf,
+    /// Where to write (.npy, .raw, - for standard output); without it, print
+    /// the mean of all valid samples
+    pub(crate) output: Option<PathBuf>,
+    /// Print the mean of all valid samples as JSON (without OUTPUT)
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) types: Types,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop convert scan.tif scan.npy
+  outcrop convert scan.tif part.raw --window 0,0,4096,4096 --channels 1
+  outcrop convert dem.tif dem.npy --dtype float32
+
+Pixels are unchanged unless a sample type is given; then they are rounded
+once, half to even, and saturate.")]
+pub(crate) struct Convert {
+    /// Image to read
+    pub(crate) input: PathBuf,
+    /// Where to write (.npy, .raw, - for standard output)
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) types: Types,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop generate squares test.npy --width 20000 --height 20000
+  outcrop generate noise noise.raw --width 999 --height 777 --dtype f32 --seed 7
+
+The same seed gives the same image on every machine.")]
+pub(crate) struct Generate {
+    /// What to paint
+    pub(crate) pattern: Pattern,
+    /// Where to write (.npy, .raw, - for standard output)
+    pub(crate) output: PathBuf,
+    /// Columns
+    #[arg(long, value_name = "N", value_parser = parse::size)]
+    pub(crate) width: u64,
+    /// Rows
+    #[arg(long, value_name = "N", value_parser = parse::size)]
+    pub(crate) height: u64,
+    /// Channels
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = parse::size)]
+    pub(crate) channels: u64,
+    /// Sample type: uint8 ... float64, u8 ... f64
+    #[arg(long, value_name = "T", default_value = "uint8", value_parser = parse::output_dtype)]
+    pub(crate) dtype: DataType,
+    /// Squares to paint
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) count: u64,
+    /// Where the pseudo-random numbers start
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Formats {
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop completions bash > ~/.local/share/bash-completion/completions/outcrop
+  outcrop completions fish > ~/.config/fish/completions/outcrop.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// The sample types of a command that reads and writes.
+#[derive(Debug, Args)]
+pub(crate) struct Types {
+    /// Sample type of the output; of the input where --shape is given
+    ///
+    /// uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16,
+    /// float32, float64, or by bits u8 ... f64. With --shape this is the type
+    /// of the raw input (NumPy codes such as <u2 and >f4 too); use --out-dtype
+    /// for the output then.
+    #[arg(long, value_name = "T", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    /// Sample type of the output, whatever the input
+    #[arg(long, value_name = "T", value_parser = parse::output_dtype)]
+    pub(crate) out_dtype: Option<DataType>,
+}
+
+/// The output.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Format of the output where its extension does not say
+    #[arg(long, value_name = "FORMAT", value_parser = parse::output_format)]
+    pub(crate) to: Option<OutputFormat>,
+    /// Replace an existing output
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// Which samples count.
+#[derive(Debug, Args)]
+pub(crate) struct Validity {
+    /// Values that mean "no data": one, one per channel, or none
+    #[arg(
+        long,
+        value_name = "V[,V..]",
+        allow_hyphen_values = true,
+        value_parser = parse::nodata
+    )]
+    pub(crate) nodata: Option<parse::Nodata>,
+    /// What NaN samples do to figures: omit (the default) or propagate
+    #[arg(long, value_name = "POLICY", hide_possible_values = true)]
+    pub(crate) nan: Option<Nan>,
+}
+
+/// What to read and how to understand it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct Reading {
+    /// Format of the input where its content does not say
+    #[arg(long, value_name = "FORMAT", value_parser = parse::input_format)]
+    pub(crate) from: Option<InputFormat>,
+    /// Page of the file, from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) page: u64,
+    /// Level of the page, 0 = full resolution
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) level: u64,
+    /// Only this part, in pixels of the level
+    #[arg(long, value_name = "X,Y,W,H", value_parser = parse::window, allow_hyphen_values = true)]
+    pub(crate) window: Option<outcrop::Rect>,
+    /// Only these channels, from 1: 1,3-5
+    #[arg(long, value_name = "LIST", value_parser = parse::channels)]
+    pub(crate) channels: Option<parse::ChannelList>,
+    /// How local files are read: auto, map or read
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) io: Io,
+    #[command(flatten)]
+    pub(crate) raw: Raw,
+}
+
+/// What a file without a header holds.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Raw input")]
+pub(crate) struct Raw {
+    /// Rows, columns and channels
+    #[arg(long, value_name = "H,W[,C]", value_parser = parse::shape)]
+    pub(crate) shape: Option<outcrop::Extent>,
+    /// Bytes before the first sample
+    #[arg(long, value_name = "BYTES", requires = "shape")]
+    pub(crate) offset: Option<u64>,
+    /// Samples have their most significant byte first
+    #[arg(long, requires = "shape")]
+    pub(crate) big_endian: bool,
+    /// By pixel (bip), row and channel (bil) or channel (bsq)
+    #[arg(long, value_name = "ORDER", requires = "shape", value_parser = parse::interleave)]
+    pub(crate) interleave: Option<Interleave>,
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub(crate) struct Running {
+    /// Memory budget: 512MiB, 2GiB, 50%
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// Threads that compute
+    #[arg(short = 'j', long, value_name = "N", value_parser = parse::threads)]
+    pub(crate) threads: Option<usize>,
+    /// Rows and columns of a unit of work, rounded up to whole blocks
+    #[arg(long, value_name = "H,W", value_parser = parse::chunk)]
+    pub(crate) chunk: Option<(u64, u64)>,
+    /// auto, bar, plain, json or none, on standard error
+    #[arg(
+        long,
+        value_name = "STYLE",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) progress: Progress,
+    /// No progress and no warnings
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Say which limits hold and what was used
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    Auto,
+    Bar,
+    Plain,
+    Json,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Nan {
+    /// NaN samples leave every figure
+    Omit,
+    /// One NaN makes the figures NaN
+    Propagate,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Pattern {
+    /// Coloured squares at random places, clipped at the border
+    Squares,
+    /// A ramp across the image
+    Gradient,
+    /// Independent uniform samples
+    Noise,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Io {
+    Auto,
+    Map,
+    Read,
+}

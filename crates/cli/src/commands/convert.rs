@@ -1,0 +1,21 @@
+//! `outcrop convert`: an image's pixels in another format.
+
+use anyhow::Context;
+use outcrop::{CancelToken, ConvertOptions};
+
+use crate::args::Convert;
+use crate::resolve::{self, Session};
+
+/// Writes the output.
+pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
+    let (raw, dtype) = resolve::types(&args.types, &args.reading)?;
+    let source = resolve::open(&args.input, &args.reading, raw)?;
+    let name = || args.input.display().to_string();
+    let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
+    let output = resolve::output(&args.output, &args.target)?;
+    let session = Session::begin(&args.running, cancel)?;
+    outcrop::convert(&session.runtime, &*source, &region, &ConvertOptions { dtype }, &output)
+        .with_context(name)?;
+    session.end();
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! `outcrop generate`: a test image of any size, the same for the same seed on every machine.
+
+use outcrop::{CancelToken, ConvertOptions, Extent, Region, Source, Synthetic};
+
+use crate::args::{self, Generate};
+use crate::resolve::{self, Session};
+
+/// Writes the image.
+pub(crate) fn run(args: &Generate, cancel: &CancelToken) -> anyhow::Result<()> {
+    let pattern = match args.pattern {
+        args::Pattern::Squares => outcrop::Pattern::Squares,
+        args::Pattern::Gradient => outcrop::Pattern::Gradient,
+        args::Pattern::Noise => outcrop::Pattern::Noise,
+    };
+    let extent = Extent::new(args.height, args.width, args.channels);
+    let source = Synthetic::new(pattern, extent, args.dtype, args.seed, args.count)?;
+    let output = resolve::output(&args.output, &args.target)?;
+    let session = Session::begin(&args.running, cancel)?;
+    let region = Region { chunk: args.running.chunk, ..Region::all() };
+    debug_assert_eq!(source.image().extent, extent);
+    outcrop::convert(&session.runtime, &source, &region, &ConvertOptions::default(), &output)?;
+    session.end();
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! One file per command: ask the library, render the answer.
+
+mod completions;
+mod convert;
+mod formats;
+mod generate;
+mod info;
+mod mean;
+mod stats;
+
+use outcrop::CancelToken;
+
+use crate::args::{Cli, Command};
+
+/// Runs what was asked for.
+pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Info(args) => info::run(args),
+        Command::Stats(args) => stats::run(args, cancel),
+        Command::Mean(args) => mean::run(args, cancel),
+        Command::Convert(args) => convert::run(args, cancel),
+        Command::Generate(args) => generate::run(args, cancel),
+        Command::Formats(args) => formats::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}

@@ -1,0 +1,160 @@
+//! How a run ends: exit codes, the one line that says what went wrong, signals.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use outcrop::{Budget, CancelToken, Error};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+
+/// Failed.
+const FAILED: u8 = 1;
+/// The arguments make no sense.
+const USAGE: u8 = 2;
+/// The memory budget is too small.
+const BUDGET: u8 = 5;
+
+/// A failure whose message was printed when it happened.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub(crate) struct AlreadySaid(pub(crate) anyhow::Error);
+
+/// The code of a run's outcome. Says what failed, once, in one line.
+pub(crate) fn code(outcome: anyhow::Result<()>, cancel: &CancelToken) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    if let Some(AlreadySaid(first)) = error.downcast_ref() {
+        return ExitCode::from(code_of(first));
+    }
+    if is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    if is_cancelled(&error) {
+        return ExitCode::from(128 + cancel.reason() as u8);
+    }
+    say_error(&error);
+    ExitCode::from(code_of(&error))
+}
+
+/// Prints what failed: the places that were added on the way, then the library's own message.
+pub(crate) fn say_error(error: &anyhow::Error) {
+    let mut parts = Vec::new();
+    for cause in error.chain() {
+        parts.push(cause.to_string());
+        // The library's messages hold their causes already.
+        if cause.is::<Error>() {
+            break;
+        }
+    }
+    say(&parts.join(": "));
+}
+
+/// Whether an error ends the whole command, not just the work on one of its inputs.
+pub(crate) fn ends_all(error: &anyhow::Error) -> bool {
+    is_cancelled(error) || is_broken_pipe(error)
+}
+
+fn root(error: &anyhow::Error) -> Option<&Error> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map(Error::root)
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    match root(error) {
+        Some(Error::Usage(_)) => USAGE,
+        Some(Error::Budget { .. }) => BUDGET,
+        _ => FAILED,
+    }
+}
+
+fn is_cancelled(error: &anyhow::Error) -> bool {
+    matches!(root(error), Some(Error::Cancelled))
+}
+
+/// Prints `outcrop: text` on standard error, in one line whatever the text holds.
+pub(crate) fn say(text: &str) {
+    // Nobody reading it is no reason to fail.
+    let _ = writeln!(io::stderr(), "outcrop: {}", one_line(text));
+}
+
+/// Ends a run whose arguments clap did not take, or that asked for help.
+pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    match error.kind() {
+        DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+        _ => {
+            let text = error.to_string();
+            let kept = text
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+                .filter(|line| !line.is_empty())
+                .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "))
+                .collect::<Vec<_>>();
+            say(&format!("{} (see --help)", kept.join("; ").replace(":; ", ": ")));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The same text with every run of line breaks and control characters as one space: names of files may hold any.
+fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_control()).filter(|part| !part.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether whoever read our output has gone: not a failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = match cause.downcast_ref::<Error>().map(Error::root) {
+            Some(Error::Io { source, .. }) => Some(source),
+            _ => cause.downcast_ref::<io::Error>(),
+        };
+        io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Lets INT, TERM and USR1 cancel the run; a second one ends the process at once.
+///
+/// # Errors
+/// Where the system takes no handler.
+pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Result<()> {
+    let signals = [SIGINT, SIGTERM, SIGUSR1];
+    let stopping = Arc::new(AtomicBool::new(false));
+    for signal in signals {
+        // In this order: the first signal finds the flag down and raises it.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
+    }
+    for signal in signals {
+        signal_hook::flag::register(signal, Arc::clone(&stopping))?;
+    }
+    let mut heard = signal_hook::iterator::Signals::new(signals)?;
+    let (cancel, budget) = (cancel.clone(), budget.clone());
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in heard.forever() {
+            cancel.cancel(signal);
+            budget.wake();
+        }
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_a_file_is_called() {
+        assert_eq!(one_line("a\nb\r\n\x1b[31mc: gone"), "a b [31mc: gone");
+    }
+
+    #[test]
+    fn a_reader_that_left_is_not_a_failure() {
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&anyhow::Error::from(gone()).context("standard output")));
+        assert!(is_broken_pipe(&anyhow::Error::from(Error::io("write", gone()))));
+        assert!(!is_broken_pipe(&anyhow::Error::from(Error::Cancelled)));
+    }
+}

@@ -1,0 +1,174 @@
+//! The small languages of option values: shapes, windows, lists of channels, nodata.
+
+use outcrop::{ByteOrder, DataType, Extent, InputFormat, Interleave, OutputFormat, Rect, Value};
+
+/// Parts of a list of whole numbers.
+fn numbers(text: &str, wanted: &str) -> Result<Vec<u64>, String> {
+    text.split(',')
+        .map(|part| part.trim().parse().map_err(|_| format!("expected {wanted}, found `{text}`")))
+        .collect()
+}
+
+/// The name of a sample type, checked but kept as typed: what a raw file's size says of it depends on the name.
+pub(crate) fn dtype_name(text: &str) -> Result<String, String> {
+    outcrop::parse_dtype(text).map(|_| text.to_owned()).map_err(|e| e.to_string())
+}
+
+/// The sample type of an output.
+pub(crate) fn output_dtype(text: &str) -> Result<DataType, String> {
+    match outcrop::parse_dtype(text).map_err(|e| e.to_string())? {
+        (dtype, None | Some(ByteOrder::NATIVE)) => Ok(dtype),
+        _ => Err("outputs are little-endian: name the type without a byte order, such as uint16".into()),
+    }
+}
+
+/// A format of inputs by name.
+pub(crate) fn input_format(text: &str) -> Result<InputFormat, String> {
+    InputFormat::from_name(text).ok_or_else(|| {
+        let names = InputFormat::ALL.map(InputFormat::name);
+        format!("expected {}, found `{text}`", names.join(", "))
+    })
+}
+
+/// A format of outputs by name.
+pub(crate) fn output_format(text: &str) -> Result<OutputFormat, String> {
+    OutputFormat::from_name(text).ok_or_else(|| {
+        let names = OutputFormat::ALL.map(OutputFormat::name);
+        format!("expected {}, found `{text}`", names.join(", "))
+    })
+}
+
+/// A size in pixels, or a number of channels: at least 1.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err(format!("expected a whole number of at least 1, found `{text}`")),
+    }
+}
+
+/// `H,W` or `H,W,C`.
+pub(crate) fn shape(text: &str) -> Result<Extent, String> {
+    outcrop::parse_shape(text).map_err(|e| e.to_string())
+}
+
+/// `bip`, `bil` or `bsq`.
+pub(crate) fn interleave(text: &str) -> Result<Interleave, String> {
+    Interleave::from_name(text).ok_or_else(|| format!("expected bip, bil or bsq, found `{text}`"))
+}
+
+/// `X,Y,W,H`.
+pub(crate) fn window(text: &str) -> Result<Rect, String> {
+    const WANTED: &str = "x,y,width,height in pixels, such as 0,0,512,512";
+    let [x, y, width, height] = numbers(text, WANTED)?[..] else {
+        return Err(format!("expected {WANTED}, found `{text}`"));
+    };
+    if width == 0 || height == 0 {
+        return Err("the window is empty: its width and height must be at least 1".into());
+    }
+    Rect::checked(y, x, height, width).ok_or_else(|| "the window ends beyond 2^64 pixels".into())
+}
+
+/// `H,W`, both at least 1.
+pub(crate) fn chunk(text: &str) -> Result<(u64, u64), String> {
+    const WANTED: &str = "rows,columns of at least 1, such as 512,512";
+    match numbers(text, WANTED)?[..] {
+        [height, width] if height > 0 && width > 0 => Ok((height, width)),
+        _ => Err(format!("expected {WANTED}, found `{text}`")),
+    }
+}
+
+/// A number of threads.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=4096).contains(&n) => Ok(n),
+        _ => Err(format!("expected a number of threads from 1 to 4096, found `{text}`")),
+    }
+}
+
+/// Ranges of channel numbers, from 1, as typed; a range that runs down counts down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChannelList(Vec<(u64, u64)>);
+
+/// `1,3-5`.
+pub(crate) fn channels(text: &str) -> Result<ChannelList, String> {
+    let wrong = || format!("expected channel numbers from 1, such as 1,3-5, found `{text}`");
+    let number = |part: &str| part.trim().parse::<u64>().map_err(|_| wrong());
+    let mut ranges = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = match part.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(part)?, number(part)?),
+        };
+        if first == 0 || last == 0 {
+            return Err("channel 0 does not exist: channels count from 1".into());
+        }
+        ranges.push((first, last));
+    }
+    Ok(ChannelList(ranges))
+}
+
+impl ChannelList {
+    /// The selection in an image of `count` channels, as indices from 0.
+    ///
+    /// # Errors
+    /// [`outcrop::Error::Usage`] where a channel does not exist; looked at before the list is written out.
+    pub(crate) fn select(&self, count: u64) -> outcrop::Result<outcrop::Channels> {
+        if let Some(&(first, last)) = self.0.iter().find(|(first, last)| first.max(last) > &count) {
+            return outcrop::Channels::select(vec![first.max(last) - 1], count);
+        }
+        let run = |&(first, last): &(u64, u64)| -> Vec<u64> {
+            if first <= last { (first - 1..last).collect() } else { (last - 1..first).rev().collect() }
+        };
+        outcrop::Channels::select(self.0.iter().flat_map(run).collect(), count)
+    }
+}
+
+/// `--nodata`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Nodata {
+    /// No value means "no data", whatever the file says.
+    None,
+    /// These do: one for all channels, or one per channel.
+    Values(Vec<Value>),
+}
+
+/// `V[,V..]` or `none`.
+pub(crate) fn nodata(text: &str) -> Result<Nodata, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Nodata::None);
+    }
+    let value = |part: &str| {
+        Value::parse(part)
+            .ok_or_else(|| format!("expected a number, several with commas between, or none, found `{text}`"))
+    };
+    text.split(',').map(value).collect::<Result<_, _>>().map(Nodata::Values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_channels_run_both_ways() {
+        let select = |text, count| channels(text).unwrap().select(count).map(|c| c.indices().to_vec());
+        assert_eq!(select("1,3-5", 5).unwrap(), [0, 2, 3, 4]);
+        assert_eq!(select("3-1,2", 3).unwrap(), [2, 1, 0, 1]);
+        assert!(select("1-18446744073709551615", 3).is_err());
+        assert!(channels("0").is_err() && channels("1-").is_err() && channels("").is_err());
+    }
+
+    #[test]
+    fn windows_are_x_y_width_height() {
+        assert_eq!(window("1,2,3,4"), Ok(Rect { y: 2, x: 1, height: 4, width: 3 }));
+        for bad in ["1,2,3", "1,2,3,0", "-1,0,3,3", "18446744073709551615,0,2,2", "a,b,c,d", "1,2,3,4,5"] {
+            assert!(window(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nodata_may_be_several_or_none() {
+        assert_eq!(nodata("None"), Ok(Nodata::None));
+        assert_eq!(nodata("-9999,nan"), Ok(Nodata::Values(vec![Value::Int(-9999), Value::Float(f64::NAN)])));
+        assert!(nodata("nothing").is_err() && nodata("1,,2").is_err());
+    }
+}

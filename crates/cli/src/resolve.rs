@@ -1,0 +1,194 @@
+//! What the arguments mean on this machine and for this file: source, region, limits, output.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use outcrop::{
+    Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy, Observer,
+    OpenOptions, Output, RawOptions, Region, Runtime, RuntimeOptions, Source, ValidityOptions, Value,
+};
+
+use crate::args::{self, Reading, Running, Target, Types, Validity};
+use crate::exit;
+use crate::memory;
+use crate::parse::{self, Nodata};
+use crate::progress::Progress;
+use crate::table::bytes;
+
+/// A run: threads and memory for one command, however many inputs it has.
+pub(crate) struct Session {
+    pub(crate) runtime: Runtime,
+    budget: Budget,
+    verbose: bool,
+}
+
+impl Session {
+    /// Finds the limits, says with `-v` who set them, and lets signals cancel.
+    pub(crate) fn begin(running: &Running, cancel: &CancelToken) -> anyhow::Result<Session> {
+        let limits = limits(running)?;
+        let budget = Budget::new(limits.memory);
+        exit::cancel_on_signals(cancel, &budget)?;
+        let progress = Arc::new(Progress::new(running.progress, running.quiet));
+        for warning in limits.warnings {
+            progress.event(Event::Warning(warning));
+        }
+        if running.verbose {
+            eprintln!("outcrop: {} threads ({})", limits.threads, limits.threads_from);
+            eprintln!("outcrop: {} of memory ({})", bytes(limits.memory), limits.memory_from);
+        }
+        let runtime = Runtime::new(RuntimeOptions {
+            threads: limits.threads,
+            budget: budget.clone(),
+            cancel: cancel.clone(),
+            observer: progress,
+        })?;
+        Ok(Session { runtime, budget, verbose: running.verbose })
+    }
+
+    /// Says with `-v` what was used.
+    pub(crate) fn end(self) {
+        if self.verbose {
+            let peak = memory::peak_bytes().map_or("unknown".into(), bytes);
+            let most = bytes(self.budget.most_used());
+            eprintln!("outcrop: at most {most} of the budget in use, peak resident memory {peak}");
+        }
+    }
+}
+
+/// Threads and memory, and where they come from.
+///
+/// # Errors
+/// A flag or a variable that makes no sense.
+pub(crate) fn limits(running: &Running) -> outcrop::Result<Limits> {
+    let env = |name: &str| std::env::var(name).ok();
+    Limits::resolve(running.threads, running.memory.as_deref(), &env, Path::new("/"))
+}
+
+/// Opens an input; `dtype` is the sample type of a raw one.
+pub(crate) fn open(path: &Path, reading: &Reading, dtype: Option<&str>) -> anyhow::Result<Box<dyn Source>> {
+    let options = OpenOptions {
+        from: reading.from,
+        page: reading.page,
+        level: reading.level,
+        io: match reading.io {
+            args::Io::Auto => IoMode::Auto,
+            args::Io::Map => IoMode::Map,
+            args::Io::Read => IoMode::Read,
+        },
+        raw: RawOptions {
+            shape: reading.raw.shape,
+            dtype: dtype.map(str::to_owned),
+            offset: reading.raw.offset,
+            big_endian: reading.raw.big_endian,
+            interleave: reading.raw.interleave,
+        },
+        ..OpenOptions::default()
+    };
+    outcrop::open(path, &options).with_context(|| path.display().to_string())
+}
+
+/// The part of an image that was asked for.
+pub(crate) fn region(reading: &Reading, running: &Running, image: &Image) -> outcrop::Result<Region> {
+    let count = image.extent.channels;
+    let channels = reading.channels.as_ref().map(|list| list.select(count)).transpose()?;
+    Ok(Region { window: reading.window, channels, chunk: running.chunk })
+}
+
+/// The sample types of a raw input and of the output: `--dtype` is the input's where the input is raw.
+///
+/// # Errors
+/// Where both flags name a type for the output and they differ, or it has a byte order that is not ours.
+pub(crate) fn types<'a>(
+    types: &'a Types,
+    reading: &Reading,
+) -> outcrop::Result<(Option<&'a str>, Option<DataType>)> {
+    let dtype = types.dtype.as_deref();
+    if reading.raw.shape.is_some() || reading.from == Some(InputFormat::Raw) {
+        return Ok((dtype, types.out_dtype));
+    }
+    let named =
+        dtype.map(parse::output_dtype).transpose().map_err(|e| Error::Usage(format!("{e} (--dtype)")))?;
+    match (named, types.out_dtype) {
+        (Some(a), Some(b)) if a != b => {
+            Err(Error::Usage(format!("--dtype {a} and --out-dtype {b} both name the output's type")))
+        }
+        (a, b) => Ok((None, b.or(a))),
+    }
+}
+
+/// The output, checked not to be one of the files that are open for reading.
+pub(crate) fn output(path: &Path, target: &Target) -> anyhow::Result<Output> {
+    let mut output = if path == Path::new("-") { Output::default() } else { Output::new(path) };
+    output.options.format = target.to;
+    output.options.overwrite =
+        if target.overwrite { outcrop::Overwrite::Replace } else { outcrop::Overwrite::Refuse };
+    if let Some(path) = &output.path {
+        refuse_input(path)?;
+    }
+    Ok(output)
+}
+
+/// Refuses an output that is a file we read. Called while the inputs are open, so that the system itself knows all
+/// of them: the data file beside an ENVI header, links, other spellings of a path.
+fn refuse_input(output: &Path) -> anyhow::Result<()> {
+    let Ok(found) = fs::metadata(output) else { return Ok(()) };
+    let same = |open: fs::Metadata| (open.dev(), open.ino()) == (found.dev(), found.ino());
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let above_stderr =
+        open.filter(|fd| fd.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) > Some(2));
+    if found.is_file() && above_stderr.filter_map(|fd| fs::metadata(fd.path()).ok()).any(same) {
+        let message = format!("{}: the output is the input: name another file", output.display());
+        return Err(Error::Usage(message).into());
+    }
+    Ok(())
+}
+
+/// Which samples count in figures.
+pub(crate) fn validity(validity: &Validity) -> ValidityOptions {
+    ValidityOptions {
+        nodata: match &validity.nodata {
+            None => outcrop::Nodata::FromFile,
+            Some(Nodata::None) => outcrop::Nodata::None,
+            Some(Nodata::Values(values)) => outcrop::Nodata::Values(values.clone()),
+        },
+        nan: match validity.nan {
+            None | Some(args::Nan::Omit) => NanPolicy::Omit,
+            Some(args::Nan::Propagate) => NanPolicy::Propagate,
+        },
+    }
+}
+
+/// Which values leave the pixels of an image of means: only those that were typed.
+///
+/// # Errors
+/// [`Error::Usage`] for `--nan omit`: such an image always propagates NaN.
+pub(crate) fn given_nodata(validity: &Validity) -> outcrop::Result<Option<Vec<Value>>> {
+    if validity.nan == Some(args::Nan::Omit) {
+        return Err(Error::Usage("an image of means propagates NaN: --nan omit works without OUTPUT".into()));
+    }
+    Ok(match &validity.nodata {
+        Some(Nodata::Values(values)) => Some(values.clone()),
+        _ => None,
+    })
+}
+
+/// Does the same for each input, and goes on to the next where one fails, as `cat` does: a bad file among
+/// thousands must not hide the others. What failed first decides the exit code.
+pub(crate) fn for_each_input(
+    inputs: &[PathBuf],
+    mut each: impl FnMut(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut first = None;
+    for path in inputs {
+        let Err(error) = each(path) else { continue };
+        if inputs.len() == 1 || exit::ends_all(&error) {
+            return Err(error);
+        }
+        exit::say_error(&error);
+        first.get_or_insert(error);
+    }
+    first.map_or(Ok(()), |error| Err(exit::AlreadySaid(error).into()))
+}

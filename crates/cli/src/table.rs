@@ -1,0 +1,149 @@
+//! Tables that fit a terminal: numbers keep as many digits as there is room for.
+
+use std::fmt::Write;
+
+use outcrop::Value;
+
+/// Columns of a terminal that a table fits.
+const WIDTH: usize = 80;
+/// Significant digits that numbers start from, and end at where the table is still too wide.
+const DIGITS: std::ops::RangeInclusive<usize> = 3..=10;
+
+/// One cell.
+#[derive(Clone, Debug)]
+pub(crate) enum Cell {
+    /// Text, as it is.
+    Text(String),
+    /// A number, shortened where there is no room.
+    Number(Value),
+    /// Nothing to show.
+    Undefined,
+}
+
+/// Rows under headings, aligned right; the first line is the headings.
+pub(crate) fn render(headings: &[&str], rows: &[Vec<Cell>]) -> String {
+    let mut lines = Vec::new();
+    for digits in DIGITS.rev() {
+        lines = rows.iter().map(|row| row.iter().map(|cell| cell.show(digits)).collect::<Vec<_>>()).collect();
+        if width(&widths(headings, &lines)) <= WIDTH {
+            break;
+        }
+    }
+    let widths = widths(headings, &lines);
+    let mut text = String::new();
+    let headings = headings.iter().map(|h| (*h).to_owned()).collect();
+    for line in std::iter::once(&headings).chain(&lines) {
+        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+            let gap = if column == 0 { "" } else { "  " };
+            let _ = write!(text, "{gap}{cell:>width$}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn widths(headings: &[&str], lines: &[Vec<String>]) -> Vec<usize> {
+    let widest = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    headings.iter().enumerate().map(|(column, heading)| heading.len().max(widest(column))).collect()
+}
+
+fn width(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
+}
+
+impl Cell {
+    fn show(&self, digits: usize) -> String {
+        match self {
+            Cell::Text(text) => text.clone(),
+            Cell::Undefined => "-".into(),
+            Cell::Number(Value::Int(i)) => {
+                let exact = i.to_string();
+                // An integer is shown whole while the digits last: ten of them and a few more.
+                if exact.len() <= digits + 4 { exact } else { scientific(*i as f64, digits) }
+            }
+            Cell::Number(Value::Float(f)) => float(*f, digits),
+        }
+    }
+}
+
+/// A float to that many significant digits, without trailing zeros; scientific where that is shorter.
+pub(crate) fn float(v: f64, digits: usize) -> String {
+    if v.is_nan() {
+        return "nan".into();
+    }
+    if v == 0.0 || !v.is_finite() {
+        return v.to_string();
+    }
+    let rounded: f64 = format!("{v:.*e}", digits - 1).parse().unwrap_or(v);
+    let exponent = rounded.abs().log10().floor() as i32;
+    if (-4..digits as i32).contains(&exponent) {
+        // Display gives the shortest text of the rounded number, which has no more digits than asked for.
+        rounded.to_string()
+    } else {
+        scientific(v, digits)
+    }
+}
+
+/// A float as the shortest text that reads back to it.
+pub(crate) fn exact(v: f64) -> String {
+    Value::Float(v).to_string()
+}
+
+fn scientific(v: f64, digits: usize) -> String {
+    let text = format!("{v:.*e}", digits - 1);
+    match text.split_once('e') {
+        Some((mantissa, exponent)) if mantissa.contains('.') => {
+            format!("{}e{exponent}", mantissa.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text,
+    }
+}
+
+/// Bytes in the unit that people would choose, with three digits.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 7] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let unit = if count < 10_000 { 0 } else { (count.ilog2() as usize / 10).min(6) };
+    match unit {
+        0 => format!("{count} bytes"),
+        _ => format!("{} {}", float(count as f64 / 1024f64.powi(unit as i32), 4), UNITS[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_keep_the_digits_asked_for() {
+        assert_eq!(float(127.499_999_9, 6), "127.5");
+        assert_eq!(float(0.000_123_456_789, 4), "0.0001235");
+        assert_eq!(float(1e-300, 6), "1e-300");
+        assert_eq!(float(123_456_789.0, 4), "1.235e8");
+        assert_eq!(float(999.96, 4), "1000");
+        assert_eq!(float(f64::NEG_INFINITY, 4), "-inf");
+        assert_eq!(float(-0.0, 4), "-0");
+    }
+
+    #[test]
+    fn a_table_of_the_widest_numbers_fits() {
+        let wide = Cell::Number(Value::Int(i128::from(u64::MAX) * 1_000_000_000_000));
+        let float = Cell::Number(Value::Float(-1.234_567_890_123_4e-300));
+        let row = vec![
+            Cell::Number(Value::Int(65536)),
+            wide.clone(),
+            wide.clone(),
+            wide.clone(),
+            float.clone(),
+            float.clone(),
+            float,
+        ];
+        let text = render(&["channel", "count", "min", "max", "sum", "mean", "std"], &[row]);
+        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+    }
+
+    #[test]
+    fn small_integers_are_exact() {
+        let text = render(&["sum"], &[vec![Cell::Number(Value::Int(12_345_678_901_234))]]);
+        assert_eq!(text, "           sum\n12345678901234\n");
+    }
+}

@@ -1,0 +1,195 @@
+//! A mistake in every argument: one line that says what was expected and found, exit 1 or 2, nothing left behind.
+
+use crate::util::{Folder, npy, tiff};
+
+/// A folder with an image of 4 rows, 6 columns and 2 channels as `a.npy` and `a.raw`.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let samples: Vec<u8> = (0..48).collect();
+    folder.write("a.npy", &npy("|u1", &[4, 6, 2], &samples));
+    folder.write("a.raw", &samples);
+    folder
+}
+
+fn says(line: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(line.contains(part), "expected `{part}` in: {line}");
+    }
+}
+
+#[test]
+fn a_shape_that_does_not_fit_names_both_sizes() {
+    let line = folder().refused(2, &["stats", "a.raw", "--shape", "5,6,2", "--dtype", "u8"]);
+    says(&line, &["a.raw: ", "60", "48", "--shape"]);
+}
+
+#[test]
+fn an_unknown_dtype_is_answered_with_the_names() {
+    let line = folder().refused(2, &["stats", "a.raw", "--shape", "4,6,2", "--dtype", "unit8"]);
+    says(&line, &["unit8", "did you mean uint8?"]);
+    let line = folder().refused(2, &["convert", "a.npy", "b.npy", "--dtype", "complex64"]);
+    says(&line, &["complex64", "float64"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let line = folder().refused(1, &["stats", "nowhere.tif"]);
+    says(&line, &["nowhere.tif: ", "No such file"]);
+}
+
+#[test]
+fn a_folder_is_not_an_image() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    for command in ["info", "stats", "mean"] {
+        says(&folder.refused(1, &[command, "d"]), &["d: ", "directory"]);
+    }
+}
+
+#[test]
+fn an_empty_file_is_not_an_image() {
+    let folder = folder();
+    folder.write("empty.tif", b"");
+    says(&folder.refused(1, &["stats", "empty.tif"]), &["empty.tif: ", "empty"]);
+}
+
+#[test]
+fn a_truncated_tiff_is_an_error() {
+    let folder = folder();
+    let whole = tiff(16, 16, 3, &[7; 768]);
+    for cut in [1, 4, 7, 8, 100, 700, whole.len() - 30] {
+        folder.write("cut.tif", &whole[..cut]);
+        says(&folder.refused(1, &["stats", "cut.tif"]), &["cut.tif: "]);
+    }
+}
+
+#[test]
+fn an_output_in_a_folder_that_is_not_there_is_refused() {
+    let folder = folder();
+    let outcome = folder.run(&["mean", "a.npy", "missing/b.npy"]);
+    assert!(matches!(outcome.code, Some(1 | 2)), "{outcome:?}");
+    says(&outcome.stderr, &["missing"]);
+    assert_eq!(outcome.stderr.lines().count(), 1);
+    assert_eq!(folder.names(), ["a.npy", "a.raw"]);
+}
+
+#[test]
+fn an_output_that_exists_is_kept() {
+    let folder = folder();
+    folder.write("b.npy", b"precious");
+    for command in ["mean", "convert"] {
+        says(&folder.refused(2, &[command, "a.npy", "b.npy"]), &["b.npy", "exists", "--overwrite"]);
+        assert_eq!(folder.read("b.npy"), b"precious");
+    }
+    folder.ok(&["mean", "a.npy", "b.npy", "--overwrite"]);
+    assert_ne!(folder.read("b.npy"), b"precious");
+}
+
+#[test]
+fn an_output_that_is_the_input_is_refused_under_any_name() {
+    let folder = folder();
+    std::os::unix::fs::symlink("a.npy", folder.path("link.npy")).unwrap();
+    std::fs::hard_link(folder.path("a.npy"), folder.path("hard.npy")).unwrap();
+    let before = folder.read("a.npy");
+    for output in ["a.npy", "./a.npy", "link.npy", "hard.npy"] {
+        let line = folder.refused(2, &["convert", "a.npy", output, "--overwrite"]);
+        says(&line, &["the output is the input"]);
+        assert_eq!(folder.read("a.npy"), before);
+    }
+}
+
+#[test]
+fn an_output_that_is_the_data_file_of_the_input_is_refused() {
+    let folder = folder();
+    let header = "ENVI\nsamples = 6\nlines = 4\nbands = 2\ndata type = 1\ninterleave = bip\nbyte order = 0\n";
+    folder.write("a.hdr", header.as_bytes());
+    let line = folder.refused(2, &["convert", "a.hdr", "a.raw", "--overwrite"]);
+    says(&line, &["a.raw", "the output is the input"]);
+    assert_eq!(folder.read("a.raw").len(), 48);
+}
+
+#[test]
+fn an_output_without_a_known_extension_is_refused() {
+    says(&folder().refused(2, &["convert", "a.npy", "b.jpeg2000"]), &["--to"]);
+    says(&folder().refused(2, &["convert", "a.npy", "-"]), &["--to"]);
+}
+
+#[test]
+fn a_window_outside_names_both_sizes() {
+    let folder = folder();
+    for window in ["0,0,7,4", "6,0,1,1", "0,3,1,2", "18446744073709551614,0,1,1"] {
+        let line = folder.refused(2, &["stats", "a.npy", "--window", window]);
+        says(&line, &[window, "6 x 4", "--window"]);
+    }
+    for wrong in ["0,0,0,4", "1,2,3", "-1,0,2,2", "all", "18446744073709551615,0,9,9"] {
+        says(&folder.refused(2, &["stats", "a.npy", "--window", wrong]), &["--window"]);
+    }
+}
+
+#[test]
+fn channels_that_do_not_exist_are_named_from_one() {
+    let folder = folder();
+    says(&folder.refused(2, &["stats", "a.npy", "--channels", "0"]), &["channel 0", "from 1"]);
+    says(&folder.refused(2, &["stats", "a.npy", "--channels", "1,3"]), &["channel 3", "1 to 2"]);
+    let line = folder.refused(2, &["stats", "a.npy", "--channels", "1-18446744073709551615"]);
+    says(&line, &["1 to 2"]);
+    says(&folder.refused(2, &["stats", "a.npy", "--channels", "red"]), &["red"]);
+}
+
+#[test]
+fn pages_and_levels_that_do_not_exist_are_refused() {
+    let folder = folder();
+    folder.write("a.tif", &tiff(2, 2, 1, &[1, 2, 3, 4]));
+    for file in ["a.npy", "a.tif"] {
+        says(&folder.refused(2, &["stats", file, "--page", "1"]), &["page 1"]);
+        says(&folder.refused(2, &["stats", file, "--level", "9"]), &["level 9"]);
+    }
+}
+
+#[test]
+fn limits_that_make_no_sense_are_refused() {
+    let folder = folder();
+    for memory in ["lots", "-1", "0", "1e400", "101%", ""] {
+        let line = folder.refused(2, &["stats", "a.npy", &format!("--memory={memory}")]);
+        says(&line, &["--memory"]);
+    }
+    for threads in ["0", "-2", "many", "99999999999999999999"] {
+        let line = folder.refused(2, &["stats", "a.npy", &format!("--threads={threads}")]);
+        says(&line, &["--threads"]);
+    }
+    for chunk in ["0,5", "5", "5,5,5", "x,y"] {
+        says(&folder.refused(2, &["stats", "a.npy", "--chunk", chunk]), &["--chunk"]);
+    }
+}
+
+#[test]
+fn raw_input_without_all_it_needs_says_what() {
+    let folder = folder();
+    says(&folder.refused(2, &["stats", "a.raw"]), &["--shape", "--dtype"]);
+    says(&folder.refused(2, &["stats", "a.raw", "--shape", "4,6,2"]), &["--dtype"]);
+    says(&folder.refused(2, &["stats", "a.raw", "--dtype", "u8"]), &["--shape"]);
+    says(&folder.refused(2, &["stats", "a.raw", "--offset", "8"]), &["--shape"]);
+}
+
+#[test]
+fn a_mistyped_flag_is_answered_with_the_right_one() {
+    let line = folder().refused(2, &["stats", "a.npy", "--windw", "0,0,1,1"]);
+    says(&line, &["--windw", "--window"]);
+    says(&folder().refused(2, &["stat", "a.npy"]), &["stats"]);
+}
+
+#[test]
+fn nodata_that_fits_no_channel_is_refused() {
+    let folder = folder();
+    says(&folder.refused(2, &["stats", "a.npy", "--nodata", "1,2,3"]), &["3 nodata values", "2 channels"]);
+    says(&folder.refused(2, &["stats", "a.npy", "--nodata", "nothing"]), &["nothing"]);
+}
+
+#[test]
+fn one_bad_file_does_not_hide_the_others() {
+    let folder = folder();
+    let outcome = folder.run(&["stats", "--json", "nowhere.tif", "a.npy"]);
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stdout.iter().filter(|&&b| b == b'\n').count(), 1);
+}

@@ -1,0 +1,53 @@
+//! `outcrop info`: facts without pixels.
+
+use serde_json::json;
+
+use crate::util::{Folder, npy, tiff};
+
+#[test]
+fn facts_of_a_tiff_are_shown() {
+    let folder = Folder::new();
+    folder.write("a.tif", &tiff(5, 4, 3, &[0; 60]));
+    let report = folder.json(&["info", "a.tif", "--json"]);
+    assert_eq!(report["schema"], 1);
+    let image = &report["image"];
+    for (key, value) in [
+        ("name", json!("a.tif")),
+        ("format", json!("TIFF")),
+        ("height", json!(4)),
+        ("width", json!(5)),
+        ("channels", json!(3)),
+        ("dtype", json!("uint8")),
+        ("codec", json!("none")),
+        ("decoded_bytes", json!(60)),
+        ("page", json!(0)),
+    ] {
+        assert_eq!(image[key], value, "{key}");
+    }
+    assert_eq!(image["layout"]["kind"], "strips");
+    assert_eq!(image["pages"].as_array().map(Vec::len), Some(1));
+    let text = String::from_utf8(folder.ok(&["info", "a.tif"])).unwrap();
+    for part in ["TIFF", "5 x 4 (width x height), 3 channels", "uint8", "60 bytes"] {
+        assert!(text.contains(part), "expected `{part}` in:\n{text}");
+    }
+}
+
+#[test]
+fn facts_of_a_raw_file_are_those_given() {
+    let folder = Folder::new();
+    folder.write("a.bin", &[0; 48]);
+    let raw = ["--shape", "2,3,2", "--dtype", "f32"];
+    let report = folder.json(&[&["info", "a.bin", "--json", "--channels", "2"], &raw[..]].concat());
+    assert_eq!((&report["image"]["format"], &report["image"]["dtype"]), (&json!("raw"), &json!("float32")));
+    assert_eq!(report["image"]["selected_channels"], json!([2]));
+}
+
+#[test]
+fn several_inputs_give_a_line_each() {
+    let folder = Folder::new();
+    folder.write("a.npy", &npy("<f2", &[3], &[0; 6]));
+    folder.write("b.npy", &npy(">i8", &[1, 2], &[0; 16]));
+    let out = String::from_utf8(folder.ok(&["info", "--json", "a.npy", "b.npy"])).unwrap();
+    assert_eq!(out.lines().count(), 2);
+    assert!(out.contains("float16") && out.contains("int64"));
+}

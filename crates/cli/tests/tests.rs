@@ -1,0 +1,12 @@
+//! The binary, run as a user runs it, each time in a fresh folder.
+
+mod errors;
+mod generate;
+mod help;
+mod info;
+mod invariance;
+mod mean;
+mod memory;
+mod signals;
+mod stats;
+mod util;

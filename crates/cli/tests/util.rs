@@ -1,0 +1,177 @@
+//! A fresh folder, the binary in it, and the files that tests make for it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+/// No run of a test takes longer; one that does is killed and fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder that is removed with everything in it.
+pub(crate) struct Folder(tempfile::TempDir);
+
+/// What a run left behind.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Makes a file.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// Names of all files and folders, hidden ones too, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The binary, to be run here, with nothing in its surroundings that changes what it does.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
+        command.current_dir(self.0.path()).args(args);
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if ["OUTCROP_", "SLURM_", "RAYON_"].iter().any(|prefix| name.starts_with(prefix)) {
+                command.env_remove(&*name);
+            }
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
+        finish(self.command(args))
+    }
+
+    /// Runs it and demands success with a quiet standard error.
+    pub(crate) fn ok(&self, args: &[&str]) -> Vec<u8> {
+        let outcome = self.run(args);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "outcrop {args:?}");
+        outcome.stdout
+    }
+
+    /// Runs it and reads the one JSON object that it prints.
+    pub(crate) fn json(&self, args: &[&str]) -> Json {
+        serde_json::from_slice(&self.ok(args)).unwrap()
+    }
+
+    /// Runs it and demands one line of complaint, that exit code, nothing on standard output and no new file.
+    /// Returns the line.
+    pub(crate) fn refused(&self, code: i32, args: &[&str]) -> String {
+        let before = self.names();
+        let outcome = self.run(args);
+        assert_eq!(outcome.code, Some(code), "outcrop {args:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stdout, b"", "outcrop {args:?}");
+        assert_eq!(outcome.stderr.lines().count(), 1, "outcrop {args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.starts_with("outcrop: "), "{}", outcome.stderr);
+        assert_eq!(self.names(), before, "outcrop {args:?} left something behind");
+        outcome.stderr
+    }
+}
+
+/// Runs a command to its end, but not for ever.
+pub(crate) fn finish(mut command: Command) -> Outcome {
+    let mut child = command.spawn().unwrap();
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let out = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        out.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let err = std::thread::spawn(move || {
+        let mut text = String::new();
+        err.read_to_string(&mut text).map(|_| text)
+    });
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("{command:?} did not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    Outcome {
+        code: status.code(),
+        stdout: out.join().unwrap().unwrap(),
+        stderr: err.join().unwrap().unwrap(),
+    }
+}
+
+/// A `.npy` file, version 1, C order.
+pub(crate) fn npy(descr: &str, shape: &[u64], data: &[u8]) -> Vec<u8> {
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let shape = shape.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}{comma}), }}");
+    let padded = (10 + dict.len() + 1).next_multiple_of(64) - 10;
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((padded as u16).to_le_bytes());
+    file.extend(format!("{dict:<width$}\n", width = padded - 1).bytes());
+    file.extend(data);
+    file
+}
+
+/// The numbers as little-endian bytes.
+pub(crate) fn le_bytes<const N: usize, T: Copy>(samples: &[T], to: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    samples.iter().flat_map(|&s| to(s)).collect()
+}
+
+/// An uncompressed little-endian TIFF of 8-bit samples in one strip.
+pub(crate) fn tiff(width: u32, height: u32, channels: u32, samples: &[u8]) -> Vec<u8> {
+    assert_eq!(samples.len() as u32, width * height * channels);
+    let mut file = b"II*\0".to_vec();
+    file.extend((8 + samples.len() as u32).next_multiple_of(2).to_le_bytes());
+    file.extend(samples);
+    file.resize(file.len().next_multiple_of(2), 0);
+    let photometric = if channels == 3 { 2 } else { 1 };
+    // Tag, value; every one a LONG of one value. BitsPerSample counts for all samples.
+    let entries = [
+        (256, width),
+        (257, height),
+        (258, 8),
+        (259, 1),
+        (262, photometric),
+        (273, 8),
+        (277, channels),
+        (278, height),
+        (279, samples.len() as u32),
+    ];
+    file.extend((entries.len() as u16).to_le_bytes());
+    for (tag, value) in entries {
+        file.extend((tag as u16).to_le_bytes());
+        file.extend(4u16.to_le_bytes());
+        file.extend(1u32.to_le_bytes());
+        file.extend(value.to_le_bytes());
+    }
+    file.extend(0u32.to_le_bytes());
+    file
+}
+
+/// A file of that many zeros that takes no room.
+pub(crate) fn sparse(path: &Path, bytes: u64) {
+    std::fs::File::create(path).unwrap().set_len(bytes).unwrap();
+}

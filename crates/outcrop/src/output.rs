@@ -1,0 +1,83 @@
+//! [`Output`]: where a job writes, and what goes along with the pixels.
+
+use std::path::PathBuf;
+
+use outcrop_core::{Channels, DataType, Image, Metadata, Rect, Value};
+use outcrop_writer::{Options, Target};
+
+/// An output that a job makes.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// The file; standard output where this is `None`.
+    pub path: Option<PathBuf>,
+    /// Its format and how it is written.
+    pub options: Options,
+}
+
+impl Output {
+    /// A file, in the format of its extension. An existing one is refused.
+    pub fn new(path: impl Into<PathBuf>) -> Output {
+        Output { path: Some(path.into()), options: Options::default() }
+    }
+
+    /// What the writer calls it.
+    pub fn target(&self) -> Target<'_> {
+        self.path.as_deref().map_or(Target::Stdout, Target::Path)
+    }
+}
+
+/// What is still true of a part of an image whose samples are kept.
+pub(crate) fn carry(image: &Image, window: Rect, channels: &Channels) -> (Metadata, Vec<Value>) {
+    let count = image.extent.channels;
+    let mut metadata = placed(image, window);
+    let nodata = match image.nodata.len() {
+        0 | 1 => image.nodata.clone(),
+        _ => channels.indices().iter().filter_map(|&c| image.nodata_of(c)).collect(),
+    };
+    if !channels.is_all(count) {
+        let names = std::mem::take(&mut metadata.channel_names);
+        let name = |&c: &u64| names.get(c as usize).cloned().unwrap_or_default();
+        if !names.is_empty() {
+            metadata.channel_names = channels.indices().iter().map(name).collect();
+        }
+        forget_colours(&mut metadata);
+    }
+    (metadata, nodata)
+}
+
+/// What is still true of one channel that was computed from several.
+pub(crate) fn carry_place(image: &Image, window: Rect) -> Metadata {
+    let mut metadata = placed(image, window);
+    metadata.channel_names.clear();
+    forget_colours(&mut metadata);
+    metadata
+}
+
+/// Everything, without what is only true of the whole image at full resolution.
+fn placed(image: &Image, window: Rect) -> Metadata {
+    let mut metadata = image.metadata.clone();
+    if window != image.extent.rect() || image.level > 0 {
+        metadata.geo.clear();
+    }
+    if image.level > 0 {
+        metadata.resolution = None;
+    }
+    metadata
+}
+
+/// Without what says which channel is which colour.
+fn forget_colours(metadata: &mut Metadata) {
+    metadata.photometric = None;
+    metadata.photometric_code = None;
+    metadata.extra_samples.clear();
+    metadata.palette = None;
+    metadata.icc = None;
+}
+
+/// Metadata of samples that changed their type: a palette's indices mean nothing any more.
+pub(crate) fn retyped(mut metadata: Metadata, from: DataType, to: DataType) -> Metadata {
+    if from != to && metadata.palette.is_some() {
+        forget_colours(&mut metadata);
+    }
+    metadata
+}

@@ -1,0 +1,254 @@
+//! [`open`]: from a path to a source, by what the file's first bytes say, else by its name.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
+
+use crate::raw::{Interleave, RawSource, RawSpec};
+use crate::store::{IoMode, Store};
+use crate::tiff::{BadBlocks, TiffOptions, is_tiff};
+use crate::{envi, npy, parse_dtype};
+
+/// A format that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// TIFF and BigTIFF.
+    Tiff,
+    /// Samples without a header.
+    Raw,
+    /// NumPy's `.npy`.
+    Npy,
+    /// ENVI: a text header `.hdr` beside a data file.
+    Envi,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 4] = [Format::Tiff, Format::Raw, Format::Npy, Format::Envi];
+
+    /// The name that `--from` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Tiff => "tiff",
+            Format::Raw => "raw",
+            Format::Npy => "npy",
+            Format::Envi => "envi",
+        }
+    }
+
+    /// The format of that name, in any case.
+    pub fn from_name(name: &str) -> Option<Format> {
+        let lower = name.to_ascii_lowercase();
+        Format::ALL.into_iter().find(|f| f.name() == lower)
+    }
+
+    /// The format that a file's name suggests.
+    pub fn from_extension(path: &Path) -> Option<Format> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "tif" | "tiff" | "btf" | "tf8" | "gtiff" | "svs" | "ndpi" | "lsm" => Some(Format::Tiff),
+            "raw" | "bin" | "dat" => Some(Format::Raw),
+            "npy" => Some(Format::Npy),
+            "hdr" => Some(Format::Envi),
+            _ => None,
+        }
+    }
+
+    /// The format that the first bytes of a file show.
+    pub fn from_content(head: &[u8]) -> Option<Format> {
+        match head {
+            _ if is_tiff(head) => Some(Format::Tiff),
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
+            _ if envi::is_header(head) => Some(Format::Envi),
+            _ => None,
+        }
+    }
+}
+
+/// How to open a file. The default opens the first page of whatever the file shows itself to be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenOptions {
+    /// The format, whatever the file looks like.
+    pub from: Option<Format>,
+    /// The page, from 0.
+    pub page: u64,
+    /// The level of the page, 0 = full resolution.
+    pub level: u64,
+    /// How bytes are reached.
+    pub io: IoMode,
+    /// What happens with a block that cannot be read.
+    pub bad_blocks: BadBlocks,
+    /// Palette images as colours rather than indices.
+    pub expand_palette: bool,
+    /// What is said of a raw file.
+    pub raw: RawOptions,
+}
+
+impl OpenOptions {
+    fn tiff(&self) -> TiffOptions {
+        let OpenOptions { page, level, bad_blocks, expand_palette, .. } = *self;
+        TiffOptions { page, level, bad_blocks, expand_palette }
+    }
+}
+
+/// What is said of a raw file, as far as it is said. Saying a shape makes any file a raw one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawOptions {
+    /// Rows, columns, channels ([`parse_shape`](crate::parse_shape)).
+    pub shape: Option<Extent>,
+    /// The sample type, by any name that [`parse_dtype`] knows.
+    pub dtype: Option<String>,
+    /// The byte at which the samples begin. Where it is given, bytes may follow the samples.
+    pub offset: Option<u64>,
+    /// Most significant byte first.
+    pub big_endian: bool,
+    /// How channels lie.
+    pub interleave: Option<Interleave>,
+}
+
+impl RawOptions {
+    fn is_empty(&self) -> bool {
+        *self == RawOptions::default()
+    }
+
+    /// The whole description.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming what is missing or contradictory.
+    pub fn spec(&self) -> Result<RawSpec> {
+        let missing = |what: &str| Error::Usage(format!("a raw file needs {what}"));
+        let extent = self.shape.ok_or_else(|| missing("its shape (--shape H,W[,C])"))?;
+        let name =
+            self.dtype.as_deref().ok_or_else(|| missing("its sample type (--dtype, such as uint16)"))?;
+        let (dtype, order) = parse_dtype(name)?;
+        if self.big_endian && order == Some(ByteOrder::Little) {
+            return Err(Error::Usage(format!("`{name}` is little-endian, --big-endian says otherwise")));
+        }
+        let said = if self.big_endian { ByteOrder::Big } else { ByteOrder::Little };
+        Ok(RawSpec {
+            extent,
+            dtype,
+            offset: self.offset.unwrap_or(0),
+            byte_order: order.unwrap_or(said),
+            interleave: self.interleave.unwrap_or_default(),
+            trailing: self.offset.is_some(),
+        })
+    }
+}
+
+/// Opens an image.
+///
+/// The format is the one asked for; else raw where a shape is given; else what the first bytes show (TIFF, `.npy`, an ENVI
+/// header), or ENVI where a header stands beside the file.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not an image of a known format,
+/// [`Error::Unsupported`] for what is known but not read, [`Error::Usage`] where the options do not suit it.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>> {
+    let store = Store::open(path, options.io)?;
+    let format = match options.from {
+        Some(format) => format,
+        None if !options.raw.is_empty() => Format::Raw,
+        None => sniff(path, &store)?,
+    };
+    if format != Format::Raw && !options.raw.is_empty() {
+        return Err(Error::Usage(format!(
+            "--shape, --dtype, --offset, --big-endian and --interleave describe raw files; this one is opened as {}",
+            format.name()
+        )));
+    }
+    if format != Format::Tiff {
+        one_page(format, options)?;
+    }
+    Ok(match format {
+        Format::Tiff => Box::new(crate::tiff::open(Arc::new(store), &options.tiff())?),
+        Format::Raw => Box::new(RawSource::new(Arc::new(store), &options.raw.spec()?)?),
+        Format::Npy => Box::new(npy::open(Arc::new(store))?),
+        Format::Envi => Box::new(open_envi(path, &store, options.io)?),
+    })
+}
+
+/// Opens an ENVI image by its header or by its data file.
+fn open_envi(path: &Path, store: &Store, io: IoMode) -> Result<RawSource> {
+    let mut head = [0; 5];
+    let head = &mut head[..store.len().min(5) as usize];
+    store.read_at(0, head)?;
+    if envi::is_header(head) {
+        return envi::open(path, io);
+    }
+    match envi::header_beside(path) {
+        Some(header) => envi::open_pair(&header, path, io),
+        None => {
+            Err(Error::Format("expected an ENVI header, or a data file with one beside it (NAME.hdr)".into()))
+        }
+    }
+}
+
+fn one_page(format: Format, options: &OpenOptions) -> Result<()> {
+    let (flag, n) = if options.page != 0 { ("page", options.page) } else { ("level", options.level) };
+    if n == 0 {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{flag} {n} does not exist: a {} file has only {flag} 0 (--{flag})",
+        format.name()
+    )))
+}
+
+fn sniff(path: &Path, store: &Store) -> Result<Format> {
+    if store.is_empty() {
+        return Err(Error::Format("the file is empty, expected an image".into()));
+    }
+    let mut head = [0; 16];
+    let head = &mut head[..store.len().min(16) as usize];
+    store.read_at(0, head)?;
+    if let Some(format) = Format::from_content(head) {
+        return Ok(format);
+    }
+    if envi::header_beside(path).is_some() {
+        return Ok(Format::Envi);
+    }
+    Err(unknown(path, head))
+}
+
+/// Says what the file seems to be and what would help.
+fn unknown(path: &Path, head: &[u8]) -> Error {
+    let unsupported =
+        |what: &str| Error::Unsupported(format!("{what} (reads TIFF, .npy, ENVI and raw files)"));
+    match head {
+        [b'P', b'K', 3 | 5, ..] => {
+            let npz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
+            unsupported(if npz { ".npz archives; save the array as .npy (np.save)" } else { "zip archives" })
+        }
+        [0x89, b'P', b'N', b'G', ..] => unsupported("PNG"),
+        [0xff, 0xd8, 0xff, ..] => unsupported("JPEG"),
+        [0x89, b'H', b'D', b'F', ..] => unsupported("HDF5"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => unsupported("WebP"),
+        [b'B', b'M', ..] if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bmp")) => {
+            unsupported("BMP")
+        }
+        _ => match Format::from_extension(path) {
+            Some(Format::Raw) => Error::Usage(
+                "a raw file needs its shape and sample type (--shape H,W[,C] --dtype uint16)".into(),
+            ),
+            Some(format) => {
+                let want = match format {
+                    Format::Tiff => "a TIFF header (II*, MM*)",
+                    Format::Npy => "\\x93NUMPY",
+                    _ => "a first line `ENVI`",
+                };
+                Error::Format(format!("expected {want} at the start, found {}", shown(head)))
+            }
+            None => Error::Format(format!(
+                "not an image that this build knows: expected TIFF, .npy or ENVI, found {} at the start (a raw file \
+                 needs --shape H,W[,C] --dtype uint16)",
+                shown(head)
+            )),
+        },
+    }
+}
+
+/// The first bytes, as text where they are text.
+fn shown(head: &[u8]) -> String {
+    format!("`{}`", head[..head.len().min(8)].escape_ascii())
+}

@@ -1,0 +1,110 @@
+//! SGI LogLuv (34676): 16-bit log luminance, or 32-bit luminance and chroma, in byte planes of runs.
+//!
+//! Handed out as libtiff does by default for 16-bit samples: L as its 16-bit code, u' and v' times 2^15, after Ward,
+//! "The LogLuv encoding for full-gamut, high-dynamic range images" (1998). The 24-bit form (34677) is refused.
+
+use outcrop_core::{DataType, Error, Result};
+
+use super::super::block::BlockSpec;
+use super::Codec;
+use super::image::Shape;
+
+/// Chroma codes per unit of u' or v'.
+const CHROMA_SCALE: f64 = 410.0;
+
+/// What the codec demands of the page.
+pub(super) fn check(spec: &BlockSpec) -> Result<()> {
+    let samples_fit = match spec.photometric {
+        32844 => spec.samples() == 1,
+        32845 => spec.samples() == 3,
+        _ => false,
+    };
+    if spec.compression != 34676 || !samples_fit || spec.dtype != DataType::I16 {
+        return Err(Error::Unsupported(format!(
+            "SGI LogLuv with compression {}, photometric {} and {} samples of {} ({})",
+            spec.compression,
+            spec.photometric,
+            spec.samples(),
+            spec.dtype,
+            "only 34676 with LogL or LogLuv as int16"
+        )));
+    }
+    Ok(())
+}
+
+/// Decodes rows of runs: of each row first the highest bytes of all pixels, then the next ones.
+pub(super) fn decode(
+    spec: &BlockSpec,
+    codec: Codec,
+    stored: &[u8],
+    shape: Shape,
+    out: &mut [u8],
+) -> Result<()> {
+    if codec != Codec::SgiLog {
+        return check(spec);
+    }
+    let width = shape.width as usize;
+    let planes = if shape.samples == 1 { 2 } else { 4 };
+    let mut codes = vec![0u32; width];
+    let mut input = stored.iter().copied();
+    for (y, row) in out.chunks_exact_mut(shape.row_bytes()).enumerate() {
+        codes.fill(0);
+        for plane in (0..planes).rev() {
+            read_plane(&mut input, &mut codes, 8 * plane).ok_or_else(|| {
+                Error::Format(format!("the block ends early: SgiLog gave {y} rows, expected {}", shape.rows))
+            })?;
+        }
+        for (&code, pixel) in codes.iter().zip(row.chunks_exact_mut(2 * shape.samples)) {
+            if shape.samples == 1 {
+                pixel.copy_from_slice(&(code as u16).to_ne_bytes());
+                continue;
+            }
+            let chroma = |code: u32| (f64::from(code & 0xff) + 0.5) / CHROMA_SCALE * 32768.0;
+            let luv = [(code >> 16) as u16 as i16, chroma(code >> 8) as i16, chroma(code) as i16];
+            for (sample, v) in pixel.chunks_exact_mut(2).zip(luv) {
+                sample.copy_from_slice(&v.to_ne_bytes());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One byte of every pixel: runs of a repeated byte (counts from 130) and of literal ones.
+fn read_plane(input: &mut impl Iterator<Item = u8>, codes: &mut [u32], shift: u32) -> Option<()> {
+    let mut x = 0;
+    while x < codes.len() {
+        let head = input.next()?;
+        let (count, repeated) = if head >= 128 {
+            (usize::from(head) - 126, Some(input.next()?))
+        } else {
+            (usize::from(head), None)
+        };
+        let count = count.min(codes.len() - x);
+        for code in &mut codes[x..x + count] {
+            let byte = match repeated {
+                Some(byte) => byte,
+                None => input.next()?,
+            };
+            *code |= u32::from(byte) << shift;
+        }
+        x += count;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_are_read_from_runs_and_literals() {
+        let mut codes = [0; 5];
+        let mut input = [131u8, 7, 0, 0, 129, 3].into_iter().filter(|_| true);
+        assert!(read_plane(&mut input, &mut codes, 8).is_some());
+        assert_eq!(codes, [0x700; 5]);
+        let mut codes = [0; 5];
+        assert!(read_plane(&mut [2u8, 1, 2, 129, 9].into_iter(), &mut codes, 0).is_some());
+        assert_eq!(codes, [1, 2, 9, 9, 9]);
+        assert!(read_plane(&mut [2u8, 1].into_iter(), &mut codes, 0).is_none());
+    }
+}

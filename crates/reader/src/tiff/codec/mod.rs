@@ -1,0 +1,232 @@
+//! Codecs: from stored bytes to the bytes that a writer compressed, one file per family.
+//!
+//! *Byte codecs* ([`decode`]) give back packed samples in the file's byte order, to which predictor and unpacking
+//! still apply. *Image codecs* ([`image`]) carry a depth and often a colour model of their own, and give samples.
+
+mod ccitt;
+mod ccitt_tables;
+mod deflate;
+pub(super) mod image;
+mod jpeg;
+#[cfg(feature = "jpeg2000")]
+mod jpeg2000;
+#[cfg(feature = "jxl")]
+mod jxl;
+mod lerc;
+mod lerc_bits;
+mod logluv;
+#[cfg(feature = "lzma")]
+mod lzma;
+mod lzw;
+mod next;
+mod packbits;
+#[cfg(feature = "png")]
+mod png;
+pub(super) mod read;
+mod thunder;
+#[cfg(feature = "webp")]
+mod webp;
+mod zstandard;
+
+use outcrop_core::{Error, Result};
+
+use super::block::BlockSpec;
+
+/// A compression that the format names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Codec {
+    None,
+    CcittRle,
+    CcittRleWord,
+    Group3,
+    Group4,
+    Lzw,
+    OldJpeg,
+    Jpeg,
+    Deflate,
+    PackBits,
+    Next,
+    ThunderScan,
+    SgiLog,
+    SgiLog24,
+    Lerc,
+    Lzma,
+    Png,
+    Jpeg2000,
+    Zstd,
+    WebP,
+    JpegXl,
+}
+
+impl Codec {
+    /// The codec of a block, or an error that names the one this build lacks.
+    pub(super) fn of(spec: &BlockSpec) -> Result<Codec> {
+        let codec = match spec.compression {
+            0 | 1 => Codec::None,
+            2 => Codec::CcittRle,
+            3 => Codec::Group3,
+            4 => Codec::Group4,
+            5 => Codec::Lzw,
+            6 => Codec::OldJpeg,
+            7 | 33007 => Codec::Jpeg,
+            8 | 32946 => Codec::Deflate,
+            32766 => Codec::Next,
+            32771 => Codec::CcittRleWord,
+            32773 => Codec::PackBits,
+            32809 => Codec::ThunderScan,
+            33003 | 33004 | 33005 | 34712 => Codec::Jpeg2000,
+            34676 => Codec::SgiLog,
+            34677 => Codec::SgiLog24,
+            34887 => Codec::Lerc,
+            34925 => Codec::Lzma,
+            34933 => Codec::Png,
+            50000 | 34926 => Codec::Zstd,
+            50001 | 34927 => Codec::WebP,
+            50002 | 52546 => Codec::JpegXl,
+            other => {
+                let name = match other {
+                    9 => " (JBIG T.85)",
+                    10 => " (JBIG T.43)",
+                    32895 => " (IT8 CT)",
+                    32908 => " (Pixar film)",
+                    32909 => " (Pixar log)",
+                    34661 => " (JBIG)",
+                    34892 => " (lossy DNG JPEG)",
+                    34934 | 22610 => " (JPEG XR)",
+                    65000..=65002 => " (Electron Event Representation)",
+                    _ => "",
+                };
+                return Err(Error::Unsupported(format!("TIFF compression {other}{name}")));
+            }
+        };
+        let missing = match codec {
+            Codec::Jpeg2000 if !cfg!(feature = "jpeg2000") => "JPEG 2000 (feature `jpeg2000`)",
+            Codec::JpegXl if !cfg!(feature = "jxl") => "JPEG XL (feature `jxl`)",
+            Codec::Lzma if !cfg!(feature = "lzma") => "LZMA (feature `lzma`)",
+            Codec::Png if !cfg!(feature = "png") => "PNG (feature `png`)",
+            Codec::WebP if !cfg!(feature = "webp") => "WebP (feature `webp`)",
+            _ => return Ok(codec),
+        };
+        Err(Error::Unsupported(format!(
+            "TIFF compression {}: {missing} is not in this build",
+            spec.compression
+        )))
+    }
+
+    /// Whether blocks are images in themselves.
+    pub(super) fn is_image(self) -> bool {
+        use Codec::*;
+        matches!(self, OldJpeg | Jpeg | SgiLog | SgiLog24 | Lerc | Png | Jpeg2000 | WebP | JpegXl)
+    }
+
+    /// Whether FillOrder 2 reverses the stored bytes; the image codecs define their own bit order (libtiff agrees).
+    pub(super) fn reverses_bits(self) -> bool {
+        !self.is_image() || self == Codec::Lerc
+    }
+}
+
+/// Codec contexts kept from block to block, made when first used.
+#[derive(Default)]
+pub(super) struct Contexts {
+    lzw: Option<lzw::Decoder>,
+    deflate: Option<libdeflater::Decompressor>,
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+    ccitt: ccitt::Lines,
+    image: image::Buffers,
+}
+
+/// What a byte codec demands of the page.
+pub(super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
+    let demanded = match codec {
+        Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => 1,
+        Codec::Next => 2,
+        Codec::ThunderScan => 4,
+        _ => return Ok(()),
+    };
+    if spec.bits.iter().any(|&b| b != demanded) {
+        return Err(Error::Unsupported(format!(
+            "{:?} bits with {codec:?}, which holds {demanded}",
+            spec.bits
+        )));
+    }
+    if codec == Codec::Group3 && spec.t4_options & 2 != 0 {
+        return Err(Error::Unsupported("Group 3 in uncompressed mode (T4Options)".into()));
+    }
+    if codec == Codec::Group4 && spec.t6_options & 2 != 0 {
+        return Err(Error::Unsupported("Group 4 in uncompressed mode (T6Options)".into()));
+    }
+    Ok(())
+}
+
+/// The most bytes that the contexts of a codec take for blocks of `out` bytes handed out.
+pub(super) fn scratch_bytes(spec: &BlockSpec, codec: Codec, out: u64) -> u64 {
+    let image = out / spec.dtype.bytes() as u64;
+    match codec {
+        Codec::Lzw => 128 << 10,
+        Codec::Deflate => 64 << 10,
+        Codec::Zstd => 256 << 10,
+        #[cfg(feature = "lzma")]
+        Codec::Lzma => lzma::MEMORY_BYTES,
+        Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
+            8 * (u64::from(spec.width) * spec.samples() as u64 + 16)
+        }
+        // Whole images and their coefficients, inside the libraries.
+        Codec::Jpeg | Codec::OldJpeg => image.saturating_mul(6).saturating_add(1 << 20),
+        Codec::Jpeg2000 | Codec::JpegXl => image.saturating_mul(24).saturating_add(1 << 20),
+        Codec::Png | Codec::WebP => out.saturating_mul(3).saturating_add(1 << 20),
+        Codec::Lerc => out.saturating_mul(2).saturating_add(1 << 20),
+        _ => 0,
+    }
+}
+
+/// Decodes exactly `out.len()` bytes of `rows` rows.
+pub(super) fn decode(
+    spec: &BlockSpec,
+    codec: Codec,
+    stored: &[u8],
+    rows: u32,
+    contexts: &mut Contexts,
+    out: &mut [u8],
+) -> Result<()> {
+    let found = match codec {
+        Codec::None => {
+            let n = stored.len().min(out.len());
+            out[..n].copy_from_slice(&stored[..n]);
+            n
+        }
+        Codec::Lzw if lzw::is_old(stored) => lzw::decode_old(stored, out)?,
+        Codec::Lzw => contexts.lzw.get_or_insert_with(lzw::Decoder::new).decode(stored, out)?,
+        Codec::Deflate => {
+            let context = contexts.deflate.get_or_insert_with(libdeflater::Decompressor::new);
+            deflate::decode(context, stored, out)?
+        }
+        Codec::Zstd => zstandard::decode(&mut contexts.zstd, stored, out)?,
+        #[cfg(feature = "lzma")]
+        Codec::Lzma => lzma::decode(stored, out)?,
+        Codec::PackBits => packbits::decode(stored, out),
+        Codec::Next => next::decode(stored, out, out.len() / rows.max(1) as usize)?,
+        Codec::ThunderScan => {
+            thunder::decode(stored, out, out.len() / rows.max(1) as usize, spec.width as usize)?
+        }
+        Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
+            let mut decoder = ccitt::Decoder::new(spec, codec, stored.iter().copied(), &mut contexts.ccitt)?;
+            let row_bytes = out.len() / rows.max(1) as usize;
+            for row in out.chunks_exact_mut(row_bytes.max(1)) {
+                decoder.row(row)?;
+            }
+            out.len()
+        }
+        _ => return Err(Error::Unsupported(format!("TIFF compression {}", spec.compression))),
+    };
+    whole(found, out.len(), codec)
+}
+
+/// An error where a stream gave too few bytes.
+pub(super) fn whole(found: usize, expected: usize, codec: Codec) -> Result<()> {
+    if found < expected {
+        return Err(Error::Format(format!(
+            "the block ends early: {codec:?} gave {found} bytes, its rows need {expected}"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Byte codecs as readers: for blocks too large to be decoded at once.
+
+use std::io::{BufRead, ErrorKind, Read};
+
+use outcrop_core::{Error, Result};
+
+use super::super::block::BlockSpec;
+use super::{Codec, ccitt, lzw, zstandard};
+
+/// Reads until `out` is full or the stream ends, also where it is cut short. Returns the bytes read.
+pub(in super::super) fn fill(reader: &mut impl Read, out: &mut [u8]) -> std::io::Result<usize> {
+    let mut done = 0;
+    while done < out.len() {
+        match reader.read(&mut out[done..]) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
+}
+
+/// Whether [`open`] knows the codec.
+pub(in super::super) fn can(codec: Codec) -> bool {
+    !codec.is_image() && !matches!(codec, Codec::Next | Codec::ThunderScan)
+}
+
+/// A reader of the packed bytes of a block whose stored bytes come from `input`.
+pub(in super::super) fn open<'a, R: BufRead + 'a>(
+    spec: &BlockSpec,
+    codec: Codec,
+    mut input: R,
+) -> Result<Box<dyn Read + 'a>> {
+    Ok(match codec {
+        Codec::None => Box::new(input),
+        Codec::Lzw => {
+            let start = input.fill_buf().map_err(|e| Error::io("read a block", e))?;
+            let decoder = if lzw::is_old(start) {
+                weezl::decode::Decoder::new(weezl::BitOrder::Lsb, 8)
+            } else {
+                weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
+            };
+            Box::new(Lzw { decoder, input })
+        }
+        Codec::Deflate => Box::new(flate2::bufread::ZlibDecoder::new(input)),
+        Codec::Zstd => Box::new(zstandard::open(input)?),
+        #[cfg(feature = "lzma")]
+        Codec::Lzma => Box::new(super::lzma::open(input)?),
+        Codec::PackBits => Box::new(PackBits { input, state: Run::None }),
+        Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => Box::new(Ccitt::new(
+            ccitt::Decoder::new(spec, codec, Bytes(input), ccitt::Lines::default())?,
+            spec,
+        )),
+        _ => return Err(Error::Unsupported(format!("{codec:?} as a stream"))),
+    })
+}
+
+/// LZW by `weezl`, which keeps its strings itself and so needs no output behind it.
+struct Lzw<R> {
+    decoder: weezl::decode::Decoder,
+    input: R,
+}
+
+impl<R: BufRead> Read for Lzw<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let stored = self.input.fill_buf()?;
+            let at_end = stored.is_empty();
+            let step = self.decoder.decode_bytes(stored, out);
+            self.input.consume(step.consumed_in);
+            let status =
+                step.status.map_err(|e| std::io::Error::new(ErrorKind::InvalidData, e.to_string()))?;
+            let stuck = step.consumed_in == 0 && step.consumed_out == 0 && at_end;
+            if step.consumed_out > 0 || out.is_empty() || stuck || matches!(status, weezl::LzwStatus::Done) {
+                return Ok(step.consumed_out);
+            }
+        }
+    }
+}
+
+/// What PackBits still owes of a run.
+enum Run {
+    None,
+    Literal(usize),
+    Repeat(u8, usize),
+}
+
+struct PackBits<R> {
+    input: R,
+    state: Run,
+}
+
+impl<R: BufRead> PackBits<R> {
+    fn byte(&mut self) -> std::io::Result<Option<u8>> {
+        let byte = self.input.fill_buf()?.first().copied();
+        self.input.consume(usize::from(byte.is_some()));
+        Ok(byte)
+    }
+}
+
+impl<R: BufRead> Read for PackBits<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let mut done = 0;
+        while done < out.len() {
+            match self.state {
+                Run::None => {
+                    let Some(head) = self.byte()? else { break };
+                    self.state = match head {
+                        0..128 => Run::Literal(usize::from(head) + 1),
+                        128 => Run::None,
+                        _ => match self.byte()? {
+                            Some(value) => Run::Repeat(value, 257 - usize::from(head)),
+                            None => break,
+                        },
+                    };
+                }
+                Run::Literal(left) => {
+                    let n = left.min(out.len() - done);
+                    let n = self.input.read(&mut out[done..done + n])?;
+                    if n == 0 {
+                        break;
+                    }
+                    done += n;
+                    self.state = if left == n { Run::None } else { Run::Literal(left - n) };
+                }
+                Run::Repeat(value, left) => {
+                    let n = left.min(out.len() - done);
+                    out[done..done + n].fill(value);
+                    done += n;
+                    self.state = if left == n { Run::None } else { Run::Repeat(value, left - n) };
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// The bytes of a reader; an error ends them, as a cut stream does.
+struct Bytes<R>(R);
+
+impl<R: BufRead> Iterator for Bytes<R> {
+    type Item = u8;
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.0.fill_buf().ok()?.first().copied()?;
+        self.0.consume(1);
+        Some(byte)
+    }
+}
+
+struct Ccitt<I> {
+    decoder: ccitt::Decoder<I, ccitt::Lines>,
+    row: Vec<u8>,
+    at: usize,
+}
+
+impl<I: Iterator<Item = u8>> Ccitt<I> {
+    fn new(decoder: ccitt::Decoder<I, ccitt::Lines>, spec: &BlockSpec) -> Ccitt<I> {
+        let row = vec![0; (spec.width as usize).saturating_mul(spec.samples()).div_ceil(8)];
+        Ccitt { decoder, at: row.len(), row }
+    }
+}
+
+impl<I: Iterator<Item = u8>> Read for Ccitt<I> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.row.len() {
+            let found = self.decoder.row(&mut self.row);
+            found.map_err(|e| std::io::Error::new(ErrorKind::InvalidData, e.to_string()))?;
+            self.at = 0;
+        }
+        let n = out.len().min(self.row.len() - self.at);
+        out[..n].copy_from_slice(&self.row[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}

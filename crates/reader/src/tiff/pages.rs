@@ -1,0 +1,214 @@
+//! Which directory is which: the main chain gives the pages; reduced images, SubIFDs and masks belong to theirs.
+//!
+//! The first directory is page 0 whatever it says of itself. A later one is a level of the page before it when it is
+//! marked as reduced and has the same samples and shape; a SubIFD likewise, marked or only smaller. What fits neither
+//! rule is a page of its own (SubIFDs after the main chain), so that everything can be reached.
+
+use std::collections::HashSet;
+
+use outcrop_core::{DataType, Error, Extent, LevelInfo, PageInfo, Result};
+
+use super::ifd::{Directory, TiffFile};
+use super::layout::Layout;
+use super::ome;
+use super::samples::Samples;
+use super::tags::tag;
+
+/// Text of a tag that is looked at, at most.
+const MOST_TEXT: u64 = 64 << 20;
+/// Bits of NewSubfileType.
+const REDUCED: u64 = 1;
+const MASK: u64 = 4;
+
+/// All pages of a file.
+pub(super) struct Pages {
+    pub(super) pages: Vec<Page>,
+    /// OME-XML of the file.
+    pub(super) ome_xml: Option<String>,
+}
+
+/// One page: where its directories lie and what `info` says of it.
+pub(super) struct Page {
+    pub(super) info: PageInfo,
+    /// Full resolution first, then smaller and smaller: the directory and its description.
+    pub(super) levels: Vec<(u64, LevelInfo)>,
+    /// The directory of its mask.
+    pub(super) mask: Option<u64>,
+}
+
+/// What one directory says of itself, or why it cannot be read.
+struct Brief {
+    offset: u64,
+    subfile: u64,
+    image: Result<(Extent, DataType, LevelInfo)>,
+    sub_ifds: Vec<u64>,
+}
+
+/// Walks all directories of a file.
+///
+/// # Errors
+/// [`Error::Format`] where a directory lies outside the file, a chain returns to an earlier directory, or directories
+/// overlap so much that reading them all is no bounded work. An image that cannot be read is no error here.
+pub(super) fn read(file: &TiffFile) -> Result<Pages> {
+    let mut walk = Walk { file, seen: HashSet::new(), work: file.store.len().saturating_mul(16) };
+    let mut pages: Vec<Page> = Vec::new();
+    // The page of each directory of the main chain, for OME; and the SubIFDs, for after the main chain.
+    let (mut page_of, mut sub_ifds) = (Vec::new(), Vec::new());
+    let (mut next, mut from) = (file.first, None);
+    let mut ome_xml = None;
+    while next != 0 {
+        let dir = walk.directory(next, from)?;
+        (next, from) = (dir.next, Some(dir.offset));
+        let brief = walk.brief(&dir)?;
+        if pages.is_empty() {
+            ome_xml = ome_of(file, &dir);
+        }
+        // The first directory is a page whatever it says of itself.
+        if let Some(page) = pages.last_mut()
+            && page.takes(&brief, brief.subfile & REDUCED != 0)
+        {
+            page_of.push(None);
+            continue;
+        }
+        page_of.push(Some(pages.len()));
+        sub_ifds.extend(brief.sub_ifds.iter().map(|&at| (pages.len(), at)));
+        let label = (brief.subfile & REDUCED != 0).then(|| "reduced".to_owned());
+        pages.push(Page::new(brief, label));
+    }
+    for (owner, offset) in sub_ifds {
+        // Two pages may name one SubIFD; the first has it. A page among its own SubIFDs is a cycle.
+        if pages[owner].levels.first().is_some_and(|l| l.0 == offset) {
+            return Err(Error::Format(format!(
+                "SubIFDs (tag 330) of the directory at byte {offset} return to it"
+            )));
+        }
+        let mut next = offset;
+        while next != 0 && !walk.seen.contains(&next) {
+            let dir = walk.directory(next, None)?;
+            next = dir.next;
+            let brief = walk.brief(&dir)?;
+            if !pages[owner].takes(&brief, true) {
+                pages.push(Page::new(brief, Some(format!("SubIFD of page {owner}"))));
+            }
+        }
+    }
+    if let Some(xml) = &ome_xml {
+        let labels = ome::labels(xml, page_of.len());
+        for (label, page) in labels.into_iter().zip(page_of) {
+            if let (Some(label), Some(page)) = (label, page) {
+                pages[page].info.label.get_or_insert(label);
+            }
+        }
+    }
+    for page in &mut pages {
+        let area = |l: &LevelInfo| l.height * l.width;
+        page.levels[1..].sort_by_key(|l| std::cmp::Reverse(area(&l.1)));
+        page.info.levels = page.levels.len() as u64;
+    }
+    Ok(Pages { pages, ome_xml })
+}
+
+impl Page {
+    fn new(brief: Brief, label: Option<String>) -> Page {
+        let (extent, dtype, level, label) = match brief.image {
+            Ok((extent, dtype, level)) => (extent, dtype, level, label),
+            Err(why) => {
+                let layout = outcrop_core::BlockLayout::Rows { planar: false };
+                let level = LevelInfo { height: 0, width: 0, layout };
+                (Extent::new(0, 0, 0), DataType::U8, level, Some(format!("unreadable: {why}")))
+            }
+        };
+        let info = PageInfo { extent, dtype, levels: 1, label };
+        Page { info, levels: vec![(brief.offset, level)], mask: None }
+    }
+
+    /// Takes a mask, or (where `level` allows) a smaller image of the same samples and shape as a level.
+    fn takes(&mut self, brief: &Brief, level: bool) -> bool {
+        if brief.subfile & MASK != 0 {
+            // The masks of levels are not kept: a level's mask is its page's, reduced.
+            if brief.subfile & REDUCED == 0 {
+                self.mask.get_or_insert(brief.offset);
+            }
+            return true;
+        }
+        let Ok((extent, dtype, info)) = &brief.image else { return false };
+        let full = self.info.extent;
+        let smaller = extent.height <= full.height
+            && extent.width <= full.width
+            && (extent.height, extent.width) != (full.height, full.width);
+        // Sizes are rounded: each side may be off by one pixel.
+        let skew = (full.width * extent.height).abs_diff(full.height * extent.width);
+        let fits = level
+            && smaller
+            && skew <= full.width + full.height
+            && (extent.channels, *dtype) == (full.channels, self.info.dtype);
+        if fits {
+            self.levels.push((brief.offset, *info));
+        }
+        fits
+    }
+}
+
+/// The state of the walk: what was seen, and how much more may be read.
+struct Walk<'a> {
+    file: &'a TiffFile,
+    seen: HashSet<u64>,
+    work: u64,
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, offset: u64, from: Option<u64>) -> Result<Directory> {
+        if !self.seen.insert(offset) {
+            return Err(Error::Format(format!(
+                "the chain of directories returns to byte {offset} (from the directory at byte {})",
+                from.unwrap_or(offset)
+            )));
+        }
+        let dir = self.file.directory(offset)?;
+        self.charge(&dir, dir.bytes)?;
+        Ok(dir)
+    }
+
+    /// Sound directories and their arrays lie apart, so that all of them together are no longer than the file.
+    fn charge(&mut self, dir: &Directory, bytes: u64) -> Result<()> {
+        self.work = self.work.checked_sub(bytes).ok_or_else(|| {
+            Error::Format(format!("directories overlap (the one at byte {} and others)", dir.offset))
+        })?;
+        Ok(())
+    }
+
+    fn brief(&mut self, dir: &Directory) -> Result<Brief> {
+        let file = self.file;
+        for number in [tag::BITS_PER_SAMPLE, tag::SAMPLE_FORMAT, tag::SUB_IFDS] {
+            self.charge(dir, dir.get(number).map_or(0, |e| e.count.min(65_535)))?;
+        }
+        let subfile = match dir.get(tag::NEW_SUBFILE_TYPE) {
+            Some(entry) => file.uint(entry, 0).unwrap_or(0),
+            // Its old form: 2 is a reduced image.
+            None => u64::from(dir.uint(file, tag::SUBFILE_TYPE).ok().flatten() == Some(2)),
+        };
+        let image = Samples::read(file, dir).and_then(|samples| {
+            let layout = Layout::read(file, dir, &samples)?;
+            let level = LevelInfo {
+                height: layout.extent.height,
+                width: layout.extent.width,
+                layout: layout.describe(),
+            };
+            Ok((layout.extent, samples.dtype, level))
+        });
+        let sub_ifds = dir.get(tag::SUB_IFDS).map_or(Ok(Vec::new()), |e| file.uints(e, 65_535))?;
+        Ok(Brief { offset: dir.offset, subfile, image, sub_ifds })
+    }
+}
+
+/// The first directory's description, where it is OME-XML.
+fn ome_of(file: &TiffFile, dir: &Directory) -> Option<String> {
+    let text = file.text(dir.get(tag::IMAGE_DESCRIPTION)?, MOST_TEXT).ok()?;
+    is_ome(&text).then_some(text)
+}
+
+/// Whether a description is OME-XML.
+pub(super) fn is_ome(text: &str) -> bool {
+    let head: String = text.chars().take(4096).collect();
+    head.trim_start().starts_with('<') && (head.contains("<OME") || head.contains(":OME"))
+}

@@ -1,0 +1,249 @@
+//! [`Flow`] and [`Reorder`] driven through every interleaving of feeder, tasks, sink and a cancel, for small sizes.
+//!
+//! Each actor of `pass.rs` is a few atomic steps between which any other may move. From every state some step
+//! leads on until the pass has ended with every slot back where it came from.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::Flow;
+use crate::reorder::Reorder;
+
+/// What is explored.
+#[derive(Clone, Debug)]
+struct Setup {
+    chunks: u64,
+    slots: usize,
+    workers: usize,
+    /// With a sink that commits in order, or a reduction.
+    sink: bool,
+    faults: Vec<(Stage, u64)>,
+    cancels: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Stage {
+    Fetch,
+    Work,
+    Commit,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Feeder {
+    NeedsSlot,
+    HasSlot,
+    Fetching(u64),
+    Ended,
+}
+
+/// A task: it has taken its chunk; it has looked whether the chunk is wanted; it has worked and let go of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Task {
+    Spawned,
+    Took(u64, bool),
+    Looked(u64, bool),
+    LetGo,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    flow: Flow,
+    feeder: Feeder,
+    free: usize,
+    fetched: VecDeque<(u64, bool)>,
+    tasks: Vec<Task>,
+    ended: VecDeque<(u64, bool)>,
+    reorder: Reorder<bool>,
+    /// Bits of the chunks that are done.
+    done: u32,
+    failed: Option<u64>,
+    cancelled: bool,
+}
+
+impl State {
+    fn start(setup: &Setup) -> State {
+        State {
+            flow: Flow::new(setup.chunks, setup.workers),
+            feeder: Feeder::NeedsSlot,
+            free: setup.slots,
+            fetched: VecDeque::new(),
+            tasks: Vec::new(),
+            ended: VecDeque::new(),
+            reorder: Reorder::new(),
+            done: 0,
+            failed: None,
+            cancelled: false,
+        }
+    }
+
+    fn strikes(&mut self, setup: &Setup, stage: Stage, chunk: u64) -> bool {
+        let struck = setup.faults.contains(&(stage, chunk));
+        if struck && self.flow.fail(chunk) {
+            assert!(self.failed.is_none_or(|before| before > chunk), "a higher failure replaced a lower");
+            self.failed = Some(chunk);
+        }
+        struck
+    }
+
+    fn finish(&mut self, setup: &Setup, chunk: u64) {
+        assert_eq!(self.done & (1 << chunk), 0, "chunk {chunk} was done twice");
+        assert!(!setup.sink || self.done == (1 << chunk) - 1, "chunk {chunk} was committed out of order");
+        self.done |= 1 << chunk;
+    }
+
+    fn next(&self, setup: &Setup) -> Vec<State> {
+        let mut next = Vec::new();
+        let mut step = |change: &dyn Fn(&mut State)| {
+            let mut state = self.clone();
+            change(&mut state);
+            state.tasks.sort();
+            assert!(state.tasks.len() <= setup.workers, "more tasks than workers");
+            assert!(
+                state.fetched.len() <= setup.slots && state.ended.len() <= setup.slots,
+                "a send would block"
+            );
+            next.push(state);
+        };
+        match self.feeder {
+            Feeder::NeedsSlot if self.flow.is_over() => step(&|s| s.feeder = Feeder::Ended),
+            Feeder::NeedsSlot if self.free > 0 => step(&|s| {
+                s.free -= 1;
+                s.feeder = Feeder::HasSlot;
+            }),
+            Feeder::HasSlot => step(&|s| {
+                s.feeder = s.flow.admit().map_or(Feeder::Ended, Feeder::Fetching);
+                s.free += usize::from(s.feeder == Feeder::Ended);
+            }),
+            Feeder::Fetching(chunk) => step(&|s| {
+                let sound = !s.strikes(setup, Stage::Fetch, chunk);
+                s.fetched.push_back((chunk, sound));
+                s.feeder = Feeder::NeedsSlot;
+                if s.flow.fetched() {
+                    s.tasks.push(Task::Spawned);
+                }
+            }),
+            Feeder::NeedsSlot | Feeder::Ended => {}
+        }
+        for (i, task) in self.tasks.iter().enumerate() {
+            match *task {
+                Task::Spawned => step(&|s| {
+                    let (chunk, sound) = s.fetched.pop_front().expect("every task finds a chunk");
+                    s.tasks[i] = Task::Took(chunk, sound);
+                }),
+                Task::Took(chunk, sound) => {
+                    step(&|s| s.tasks[i] = Task::Looked(chunk, sound && s.flow.wants(chunk)))
+                }
+                Task::Looked(chunk, wanted) => step(&|s| {
+                    let sound = wanted && !s.strikes(setup, Stage::Work, chunk);
+                    s.tasks[i] = Task::LetGo;
+                    if setup.sink {
+                        s.ended.push_back((chunk, sound));
+                    } else {
+                        s.free += 1;
+                        if sound {
+                            s.finish(setup, chunk);
+                        }
+                    }
+                }),
+                Task::LetGo => step(&|s| {
+                    s.tasks.remove(i);
+                    if s.flow.worked() {
+                        s.tasks.push(Task::Spawned);
+                    }
+                }),
+            }
+        }
+        if !self.ended.is_empty() {
+            step(&|s| {
+                let (chunk, sound) = s.ended.pop_front().expect("just asked");
+                s.reorder.put(chunk, sound);
+                while let Some((chunk, sound)) = s.reorder.pop() {
+                    if sound && s.flow.wants(chunk) && !s.strikes(setup, Stage::Commit, chunk) {
+                        s.finish(setup, chunk);
+                    }
+                    s.free += 1;
+                }
+            });
+        }
+        if setup.cancels && !self.cancelled {
+            step(&|s| {
+                s.flow.cancel();
+                s.cancelled = true;
+            });
+        }
+        next
+    }
+
+    /// Nothing can move any more: the pass must have ended well.
+    fn check_end(&self, setup: &Setup) {
+        assert_eq!(self.feeder, Feeder::Ended, "deadlock");
+        assert_eq!(self.free, setup.slots, "a slot, and so a permit, is lost");
+        assert!(
+            self.fetched.is_empty() && self.tasks.is_empty() && self.ended.is_empty(),
+            "work is left over"
+        );
+        let lowest = setup.faults.iter().map(|f| f.1).min();
+        let before = |end: u64| (1u32 << end) - 1;
+        match lowest {
+            _ if self.cancelled => {}
+            None => assert_eq!(self.done, before(setup.chunks), "a chunk was not done"),
+            Some(lowest) => {
+                assert_eq!(self.failed, Some(lowest), "another failure is reported");
+                assert_eq!(
+                    self.done & before(lowest),
+                    before(lowest),
+                    "a chunk before the failure was not done"
+                );
+                assert!(
+                    !setup.sink || self.done == before(lowest),
+                    "a chunk behind the failure was committed"
+                );
+            }
+        }
+    }
+}
+
+/// Visits every state that can be reached; how many there are.
+fn explore(setup: &Setup) -> usize {
+    let start = State::start(setup);
+    let (mut seen, mut open) = (HashSet::from([start.clone()]), vec![start]);
+    while let Some(state) = open.pop() {
+        let next = state.next(setup);
+        // A cancel is not work: it must not be what saves a pass from a deadlock.
+        if next.len() == usize::from(setup.cancels && !state.cancelled) {
+            state.check_end(setup);
+        }
+        for state in next {
+            if seen.insert(state.clone()) {
+                open.push(state);
+            }
+        }
+    }
+    seen.len()
+}
+
+#[test]
+fn every_interleaving_ends_with_every_slot_back() {
+    let mut states = 0;
+    for sink in [false, true] {
+        let stages =
+            if sink { &[Stage::Fetch, Stage::Work, Stage::Commit][..] } else { &[Stage::Fetch, Stage::Work] };
+        for chunks in 0..=4 {
+            let places: Vec<_> = (0..chunks).flat_map(|c| stages.iter().map(move |&s| (s, c))).collect();
+            let mut faults = vec![Vec::new()];
+            faults.extend(places.iter().map(|&p| vec![p]));
+            let pairs = places.iter().flat_map(|&a| places.iter().map(move |&b| vec![a, b]));
+            faults.extend(pairs.filter(|p| chunks <= 3 && p[0] < p[1]));
+            for (slots, workers) in [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3)] {
+                for cancels in [false, true] {
+                    for faults in &faults {
+                        let faults = faults.clone();
+                        states += explore(&Setup { chunks, slots, workers, sink, faults, cancels });
+                    }
+                }
+            }
+        }
+    }
+    // Guards against a model that has come to explore nothing.
+    assert!(states > 100_000, "{states} states");
+    println!("{states} states");
+}

@@ -1,0 +1,460 @@
+//! [`Plan`]: what a job will do and what it costs, before a pixel is read.
+
+use outcrop_core::{
+    BlockLayout, Channels, ChunkGrid, Cost, DataType, Error, Image, Order, Rect, Result, Sink, Source,
+};
+
+use crate::shape;
+
+/// One input of a job: a source and the channels wanted of it.
+#[derive(Clone)]
+pub struct Input<'a> {
+    /// Where the pixels come from.
+    pub source: &'a dyn Source,
+    /// Which channels the kernel sees, in this order.
+    pub channels: Channels,
+}
+
+/// What a job will do: its chunks, their order and their cost.
+///
+/// A plan follows from the images, the kernel's needs, the sink's blocks and fixed constants alone. It never looks
+/// at the machine or the budget, so that results, checkpoints and shards mean the same everywhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    stage: String,
+    grid: ChunkGrid,
+    order: Order,
+    inputs: Vec<Cost>,
+    output: Option<Output>,
+    chunk_bytes: u64,
+    partial_bytes: u64,
+    pixel_bytes: u64,
+    bytes_to_decode: u64,
+    amplification: f64,
+}
+
+/// What a writing job makes of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Output {
+    pub(crate) dtype: DataType,
+    pub(crate) channels: u64,
+}
+
+impl Plan {
+    /// The plan of a reduction over `window` of the inputs, whose partials take at most `partial_bytes` each.
+    ///
+    /// The first input decides on the shape of the chunks; further ones (a mask) have the same rows and columns.
+    /// `chunk` (rows, columns) asks for another shape; it is raised to whole blocks.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for no input, a window outside the image, inputs of different sizes, a channel that does
+    /// not exist, a chunk of no pixels; what a source answers when asked for its cost.
+    pub fn reduce(
+        stage: &str,
+        inputs: &[Input<'_>],
+        window: Rect,
+        chunk: Option<(u64, u64)>,
+        partial_bytes: u64,
+    ) -> Result<Plan> {
+        let first = check(inputs, window, chunk)?;
+        let grid = reading_grid(inputs, first, window, chunk)?;
+        let mut plan = Plan::over(stage, inputs, first, grid)?;
+        plan.partial_bytes = partial_bytes;
+        Ok(plan)
+    }
+
+    /// The plan of a job that makes a chunk of `output`'s type and channels of every chunk of the inputs.
+    ///
+    /// Chunks are runs of whole blocks of the sink, counted from the window's corner; where the sink takes any
+    /// chunk, they follow the source as in [`reduce`](Plan::reduce).
+    ///
+    /// # Errors
+    /// As [`reduce`](Plan::reduce).
+    pub fn write(
+        stage: &str,
+        inputs: &[Input<'_>],
+        window: Rect,
+        chunk: Option<(u64, u64)>,
+        output: (DataType, u64),
+        sink: &dyn Sink,
+    ) -> Result<Plan> {
+        let first = check(inputs, window, chunk)?;
+        let output = Output { dtype: output.0, channels: output.1 };
+        let grid = match sink.align() {
+            (0 | 1, 0 | 1) => reading_grid(inputs, first, window, chunk)?,
+            align => {
+                let pixel = pixel_bytes(&inputs[0])?.max(output.pixel_bytes()?);
+                let (mut shape, mut unit) =
+                    shape::writing(align, layout(&inputs[0]), first.extent, window, pixel);
+                if let Some(asked) = chunk {
+                    (shape, unit) = (asked, align);
+                }
+                if order(inputs) == Order::Sequential {
+                    shape.1 = window.width;
+                }
+                ChunkGrid::from_corner(window, shape, unit)
+            }
+        };
+        let mut plan = Plan::over(stage, inputs, first, grid)?;
+        let (rows, columns) = grid.shape();
+        let made = rows.saturating_mul(columns).saturating_mul(output.pixel_bytes()?);
+        let encoded = sink.encoder().cost(grid.shape());
+        plan.chunk_bytes = plan.chunk_bytes.saturating_add(made).saturating_add(encoded);
+        plan.output = Some(output);
+        Ok(plan)
+    }
+
+    fn over(stage: &str, inputs: &[Input<'_>], first: &Image, grid: ChunkGrid) -> Result<Plan> {
+        let mut costs = Vec::with_capacity(inputs.len());
+        let (mut pixel, mut chunk_bytes, mut decoded) = (0u64, 0u64, 0u64);
+        for input in inputs {
+            let cost = input.source.cost(grid.shape(), &input.channels)?;
+            chunk_bytes = chunk_bytes.saturating_add(cost.total());
+            pixel = pixel.saturating_add(pixel_bytes(input)?);
+            decoded = decoded.saturating_add(Blocks::of(input, grid.window()).decoded_bytes(&grid));
+            costs.push(cost);
+        }
+        let amplification = Blocks::of(&inputs[0], grid.window()).amplification(&grid);
+        Ok(Plan {
+            stage: stage.into(),
+            order: order(inputs),
+            inputs: costs,
+            output: None,
+            chunk_bytes,
+            partial_bytes: 0,
+            pixel_bytes: pixel,
+            bytes_to_decode: decoded,
+            amplification: if first.extent.rect().is_empty() { 1.0 } else { amplification },
+            grid,
+        })
+    }
+
+    /// What the job does, in a word or two.
+    pub fn stage(&self) -> &str {
+        &self.stage
+    }
+
+    /// The chunks, in the order in which they are admitted and committed.
+    pub fn grid(&self) -> &ChunkGrid {
+        &self.grid
+    }
+
+    /// Chunks in all.
+    pub fn chunks(&self) -> u64 {
+        self.grid.len()
+    }
+
+    /// Whether the inputs are read as a stream.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// The most bytes that a chunk holds while in flight: stored, decoded and scratch of every input, and what is
+    /// made and encoded of it.
+    pub fn chunk_bytes(&self) -> u64 {
+        self.chunk_bytes
+    }
+
+    /// What a chunk of each input costs at its worst.
+    pub fn input_costs(&self) -> &[Cost] {
+        &self.inputs
+    }
+
+    /// The most bytes of one partial; 0 for jobs that write.
+    pub fn partial_bytes(&self) -> u64 {
+        self.partial_bytes
+    }
+
+    /// The least budget with which the job runs.
+    pub fn least_bytes(&self) -> u64 {
+        self.chunk_bytes.saturating_add(self.partial_bytes)
+    }
+
+    /// Bytes of the pixels wanted: the window's, in the channels selected, of all inputs. Progress counts these.
+    pub fn bytes(&self) -> u64 {
+        self.grid.window().area().saturating_mul(self.pixel_bytes)
+    }
+
+    /// Bytes that are decoded at most: whole storage blocks, each as often as a chunk touches it.
+    pub fn bytes_to_decode(&self) -> u64 {
+        self.bytes_to_decode
+    }
+
+    /// How often a block of the first input is decoded, on average: 1 where no chunk border cuts one.
+    pub fn amplification(&self) -> f64 {
+        self.amplification
+    }
+
+    pub(crate) fn output(&self) -> Option<Output> {
+        self.output
+    }
+
+    pub(crate) fn wanted_bytes(&self, rect: Rect) -> u64 {
+        rect.area().saturating_mul(self.pixel_bytes)
+    }
+}
+
+impl Output {
+    fn pixel_bytes(self) -> Result<u64> {
+        samples_bytes(self.channels, self.dtype)
+    }
+}
+
+fn samples_bytes(channels: u64, dtype: DataType) -> Result<u64> {
+    channels.checked_mul(dtype.bytes() as u64).ok_or_else(|| Error::Limits {
+        what: "a pixel".into(),
+        needed: u64::MAX,
+        limit: i64::MAX as u64,
+    })
+}
+
+fn pixel_bytes(input: &Input<'_>) -> Result<u64> {
+    samples_bytes(input.channels.len() as u64, input.source.image().dtype)
+}
+
+fn order(inputs: &[Input<'_>]) -> Order {
+    let stream = inputs.iter().any(|i| i.source.order() == Order::Sequential);
+    if stream { Order::Sequential } else { Order::Any }
+}
+
+/// The first input's image, once all inputs and the window agree.
+fn check<'a>(inputs: &[Input<'a>], window: Rect, chunk: Option<(u64, u64)>) -> Result<&'a Image> {
+    let first = inputs.first().ok_or_else(|| Error::Usage("a job needs an input".into()))?.source.image();
+    if matches!(chunk, Some((0, _) | (_, 0))) {
+        return Err(Error::Usage("a chunk of no rows or columns (--chunk H,W, both at least 1)".into()));
+    }
+    for input in inputs {
+        let extent = input.source.image().extent;
+        if (extent.height, extent.width) != (first.extent.height, first.extent.width) {
+            return Err(Error::Usage(format!(
+                "the inputs differ in size: {} x {} and {} x {} (width x height)",
+                first.extent.width, first.extent.height, extent.width, extent.height
+            )));
+        }
+        if let Some(missing) = input.channels.indices().iter().find(|&&c| c >= extent.channels) {
+            return Err(Error::Usage(format!(
+                "channel {} does not exist: the image has channels 1 to {} (--channels)",
+                missing + 1,
+                extent.channels
+            )));
+        }
+    }
+    let inside = Rect::checked(window.y, window.x, window.height, window.width)
+        .is_some_and(|w| first.extent.rect().contains(&w));
+    if !inside {
+        return Err(Error::Usage(format!(
+            "the window {window} reaches outside the image, which has {} x {} pixels (--window x,y,w,h)",
+            first.extent.width, first.extent.height
+        )));
+    }
+    Ok(first)
+}
+
+fn reading_grid(
+    inputs: &[Input<'_>],
+    first: &Image,
+    window: Rect,
+    chunk: Option<(u64, u64)>,
+) -> Result<ChunkGrid> {
+    let (mut shape, mut align) =
+        shape::reading(layout(&inputs[0]), first.extent, window, pixel_bytes(&inputs[0])?);
+    if let Some(asked) = chunk {
+        shape = asked;
+    }
+    if order(inputs) == Order::Sequential {
+        (shape.1, align.1) = (first.extent.width, first.extent.width);
+    }
+    Ok(ChunkGrid::new(window, shape, align))
+}
+
+/// How an input is laid out for planning: a stream goes on where it stopped, so its blocks cut nothing.
+fn layout(input: &Input<'_>) -> BlockLayout {
+    match input.source.order() {
+        Order::Sequential => BlockLayout::Rows { planar: false },
+        Order::Any => input.source.image().layout,
+    }
+}
+
+/// The storage blocks that a window meets, as two independent axes.
+struct Blocks {
+    rows: Axis,
+    columns: Axis,
+    pixel_bytes: u64,
+}
+
+/// The blocks of one axis: their size, and where the window begins and ends.
+struct Axis {
+    block: u64,
+    start: u64,
+    size: u64,
+}
+
+impl Blocks {
+    fn of(input: &Input<'_>, window: Rect) -> Blocks {
+        let (image, layout) = (input.source.image(), layout(input));
+        let planar = match layout {
+            BlockLayout::Rows { planar }
+            | BlockLayout::Strips { planar, .. }
+            | BlockLayout::Tiles { planar, .. } => planar,
+            _ => true,
+        };
+        let channels = if planar { input.channels.len() as u64 } else { image.extent.channels };
+        let align = layout.align(image.extent.width);
+        let axis =
+            |block: u64, image: u64, start, size| Axis { block: block.clamp(1, image.max(1)), start, size };
+        Blocks {
+            rows: axis(align.0, image.extent.height, window.y, window.height),
+            columns: axis(align.1, image.extent.width, window.x, window.width),
+            pixel_bytes: channels.saturating_mul(image.dtype.bytes() as u64),
+        }
+    }
+
+    /// Bytes of all blocks that chunks touch, each counted for every chunk that touches it.
+    fn decoded_bytes(&self, grid: &ChunkGrid) -> u64 {
+        let (rows, columns) = self.touched(grid);
+        let pixels = |touched: u64, axis: &Axis| touched.saturating_mul(axis.block);
+        pixels(rows, &self.rows)
+            .saturating_mul(pixels(columns, &self.columns))
+            .saturating_mul(self.pixel_bytes)
+    }
+
+    fn amplification(&self, grid: &ChunkGrid) -> f64 {
+        let (rows, columns) = self.touched(grid);
+        let (once_rows, once_columns) = (self.rows.blocks(), self.columns.blocks());
+        if once_rows == 0 || once_columns == 0 {
+            return 1.0;
+        }
+        rows as f64 / once_rows as f64 * (columns as f64 / once_columns as f64)
+    }
+
+    fn touched(&self, grid: &ChunkGrid) -> (u64, u64) {
+        if grid.is_empty() {
+            return (0, 0);
+        }
+        let ((down, across), first) = (grid.counts(), grid.rect(0));
+        let pitch =
+            |last: u64, first: u64, chunks: u64| if chunks > 2 { (last - first) / (chunks - 2) } else { 1 };
+        let last = grid.rect(grid.len() - 1);
+        let rows = self.rows.touched(first.bottom(), pitch(last.y, first.bottom(), down), down);
+        let columns = self.columns.touched(first.right(), pitch(last.x, first.right(), across), across);
+        (rows, columns)
+    }
+}
+
+impl Axis {
+    /// Blocks that the window meets.
+    fn blocks(&self) -> u64 {
+        if self.size == 0 {
+            return 0;
+        }
+        (self.start + self.size).div_ceil(self.block) - self.start / self.block
+    }
+
+    /// Blocks that chunks touch, where the borders between `chunks` chunks lie at `border`, `border + pitch`, ...
+    /// A border inside a block makes that block count once more.
+    fn touched(&self, border: u64, pitch: u64, chunks: u64) -> u64 {
+        let borders = chunks.saturating_sub(1);
+        self.blocks().saturating_add(borders - on_multiples(border, pitch, borders, self.block))
+    }
+}
+
+/// How many of the `count` numbers `start`, `start + step`, ... are multiples of `of`.
+fn on_multiples(start: u64, step: u64, count: u64, of: u64) -> u64 {
+    // They repeat with this period, and within one period at most one of them is a multiple.
+    let period = of / shape::greatest_divisor(of, step);
+    let first = (0..period.min(count).min(1 << 16)).find(|k| {
+        let at = u128::from(start) + u128::from(*k) * u128::from(step);
+        at % u128::from(of) == 0
+    });
+    first.map_or(0, |k| (count - 1 - k) / period + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outcrop_core::Extent;
+    use outcrop_testkit::{MemorySink, MemorySource, ramp};
+    use proptest::prelude::*;
+
+    fn source(layout: BlockLayout) -> MemorySource {
+        MemorySource::new(Extent::new(60, 50, 2), &ramp::<u16>(6000)).with_layout(layout)
+    }
+
+    fn input(source: &MemorySource) -> [Input<'_>; 1] {
+        [Input { source, channels: Channels::all(2) }]
+    }
+
+    proptest! {
+        /// The closed form of how often blocks are touched equals counting them chunk by chunk.
+        #[test]
+        fn decoded_bytes_count_every_touch(
+            y in 0u64..20, x in 0u64..20, height in 1u64..40, width in 1u64..30,
+            ch in 1u64..30, cw in 1u64..30, th in 1u64..20, tw in 1u64..20, corner: bool,
+        ) {
+            let source = source(BlockLayout::Tiles { height: th, width: tw, planar: false });
+            let window = Rect { y, x, height, width };
+            let make = if corner { ChunkGrid::from_corner } else { ChunkGrid::new };
+            let grid = make(window, (ch, cw), (1, 1));
+            let touched: u64 = (0..grid.len()).map(|i| {
+                let r = grid.rect(i);
+                (r.bottom().div_ceil(th) - r.y / th) * (r.right().div_ceil(tw) - r.x / tw)
+            }).sum();
+            let bytes = Blocks::of(&input(&source)[0], window).decoded_bytes(&grid);
+            prop_assert_eq!(bytes, touched * th * tw * 4);
+        }
+    }
+
+    #[test]
+    fn reading_whole_blocks_decodes_each_once() {
+        let source = source(BlockLayout::Tiles { height: 16, width: 16, planar: false });
+        let window = Rect { y: 3, x: 5, height: 50, width: 41 };
+        let plan = Plan::reduce("t", &input(&source), window, Some((9, 9)), 0).unwrap();
+        assert_eq!((plan.amplification(), plan.chunks()), (1.0, 12));
+        assert_eq!(plan.bytes(), 50 * 41 * 4);
+        assert_eq!(plan.bytes_to_decode(), 12 * 16 * 16 * 4);
+    }
+
+    #[test]
+    fn one_giant_strip_is_streamed_in_bands() {
+        let extent = Extent::new(9000, 1000, 1);
+        let source = MemorySource::new(extent, &ramp::<u8>(9_000_000));
+        let source = source.with_layout(BlockLayout::Strips { rows: 9000, planar: false, whole: true });
+        let chunks = |source: &MemorySource| {
+            let inputs = [Input { source, channels: Channels::all(1) }];
+            Plan::reduce("t", &inputs, extent.rect(), None, 0).unwrap().grid().counts()
+        };
+        assert_eq!(chunks(&source), (1, 1));
+        assert_eq!(chunks(&source.sequential()), (3, 1));
+    }
+
+    #[test]
+    fn a_chunk_asked_for_is_raised_to_whole_blocks() {
+        let source = source(BlockLayout::Tiles { height: 16, width: 16, planar: false });
+        let window = source.image().extent.rect();
+        let shape = |align, chunk| {
+            let sink = MemorySink::new(4).with_align(align);
+            let plan = Plan::write("t", &input(&source), window, chunk, (DataType::U16, 2), &sink).unwrap();
+            plan.grid().shape()
+        };
+        // The sink's blocks where it has some, else the source's.
+        assert_eq!(shape((3, 50), Some((4, 1))), (6, 50));
+        assert_eq!(shape((1, 1), Some((17, 1))), (32, 16));
+    }
+
+    #[test]
+    fn what_cannot_be_planned_is_a_usage_error() {
+        let source = source(BlockLayout::Rows { planar: false });
+        let all = source.image().extent.rect();
+        let refused = |inputs: &[Input<'_>], window, chunk| {
+            matches!(Plan::reduce("t", inputs, window, chunk, 0), Err(Error::Usage(_)))
+        };
+        assert!(refused(&[], all, None));
+        assert!(refused(&input(&source), all, Some((0, 3))));
+        assert!(refused(&input(&source), Rect { width: u64::MAX, x: 1, ..all }, None));
+        assert!(refused(&input(&source), Rect { width: 51, ..all }, None));
+        let other = MemorySource::new(Extent::new(5, 5, 1), &ramp::<u8>(25));
+        let mask = Input { source: &other, channels: Channels::all(1) };
+        assert!(refused(&[input(&source)[0].clone(), mask], all, None));
+        assert!(!refused(&input(&source), all, None));
+    }
+}

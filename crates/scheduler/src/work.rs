@@ -1,0 +1,168 @@
+//! One chunk on its way: its [`Slot`], and the stages that it passes, with their faults named.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use outcrop_core::{
+    Buffer, Chunk, Encoder, Error, Map, Permit, Pixels, PixelsMut, Read, Rect, Request, Result, Scratch,
+};
+
+use crate::plan::{Input, Output};
+use crate::report::{Clock, Meter};
+
+/// Room for one chunk in flight: its permit and the buffers that the permit has paid for.
+///
+/// A job makes as many as the budget admits and uses each again and again; their memory and their permits come
+/// back together when the job ends. A pool of buffers that outlived their permits would be memory nobody counts.
+pub(crate) struct Slot {
+    pub(crate) index: u64,
+    pub(crate) rect: Rect,
+    /// Whether the chunk got through all stages so far.
+    pub(crate) sound: bool,
+    scratches: Vec<Scratch>,
+    output: Buffer,
+    pub(crate) encoded: Buffer,
+    /// `None` for the job's first slot, which the job's own permit covers. Dropped last.
+    _permit: Option<Permit>,
+}
+
+impl Slot {
+    pub(crate) fn new(inputs: usize, permit: Option<Permit>) -> Slot {
+        Slot {
+            index: 0,
+            rect: Rect::of_size(0, 0),
+            sound: false,
+            scratches: std::iter::repeat_with(Scratch::new).take(inputs).collect(),
+            output: Buffer::new(),
+            encoded: Buffer::new(),
+            _permit: permit,
+        }
+    }
+
+    /// Begins a chunk.
+    pub(crate) fn place(&mut self, index: u64, rect: Rect) {
+        (self.index, self.rect, self.sound) = (index, rect, true);
+    }
+
+    /// Fetches the chunk of every input.
+    pub(crate) fn fetch(&mut self, inputs: &[Input<'_>], meter: &Meter) -> Result<()> {
+        guard("fetch", self.index, self.rect, || {
+            meter.time(Clock::Fetch, || {
+                for (input, scratch) in inputs.iter().zip(&mut self.scratches) {
+                    input.source.fetch(&Request { rect: self.rect, channels: &input.channels }, scratch)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Reads the chunk that was fetched and lets `kernel` see it.
+    pub(crate) fn compute(
+        &mut self,
+        inputs: &[Input<'_>],
+        meter: &Meter,
+        kernel: impl FnOnce(&Chunk<'_>) -> Result<()>,
+    ) -> Result<()> {
+        compute(self.index, self.rect, inputs, &mut self.scratches, meter, kernel)
+    }
+
+    /// Reads the chunk that was fetched, maps and encodes it. `place` is the chunk's in the output.
+    pub(crate) fn make(
+        &mut self,
+        inputs: &[Input<'_>],
+        meter: &Meter,
+        map: &dyn Map,
+        (output, place): (Output, Rect),
+        encoder: &dyn Encoder,
+    ) -> Result<()> {
+        let (index, rect, made, encoded) = (self.index, self.rect, &mut self.output, &mut self.encoded);
+        let shape = shape_of(rect, output.channels)?;
+        compute(index, rect, inputs, &mut self.scratches, meter, |chunk| {
+            let samples = shape.iter().try_fold(output.dtype.bytes(), |n, &side| n.checked_mul(side));
+            made.resize(samples.ok_or_else(|| too_large(rect))?)?;
+            map.apply(chunk, PixelsMut::in_buffer(output.dtype, made, shape)?)
+        })?;
+        guard("encode", index, rect, || {
+            meter.time(Clock::Encode, || {
+                let strides = [shape[1] * shape[2], shape[2], 1];
+                let pixels = Pixels::from_bytes(output.dtype, made.bytes(), shape, strides)?;
+                let pixels = pixels.ok_or_else(|| Error::Format("the output is not aligned".into()))?;
+                encoder.encode(index, place, pixels, encoded)
+            })
+        })
+    }
+
+    /// Lets go of what was fetched; once for every chunk that [`fetch`](Slot::fetch) was called for.
+    pub(crate) fn release(&self, inputs: &[Input<'_>]) -> Result<()> {
+        guard("decode", self.index, self.rect, || {
+            for input in inputs {
+                input.source.release(&Request { rect: self.rect, channels: &input.channels });
+            }
+            Ok(())
+        })
+    }
+}
+
+fn compute(
+    index: u64,
+    rect: Rect,
+    inputs: &[Input<'_>],
+    scratches: &mut [Scratch],
+    meter: &Meter,
+    kernel: impl FnOnce(&Chunk<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut reads: Vec<Read<'_>> = Vec::with_capacity(inputs.len());
+    guard("decode", index, rect, || {
+        meter.time(Clock::Decode, || {
+            for (input, scratch) in inputs.iter().zip(scratches) {
+                let request = Request { rect, channels: &input.channels };
+                let read = input.source.read(&request, scratch)?;
+                let (got, wanted) = (read.pixels.shape(), shape_of(rect, input.channels.len() as u64)?);
+                if got != wanted {
+                    return Err(Error::Format(format!("the source gave pixels of {got:?}, not {wanted:?}")));
+                }
+                reads.push(read);
+            }
+            Ok(())
+        })
+    })?;
+    guard("kernel", index, rect, || {
+        meter.time(Clock::Kernel, || kernel(&Chunk { index, rect, inputs: &reads }))
+    })
+}
+
+/// Rows, columns and channels as sizes in memory.
+fn shape_of(rect: Rect, channels: u64) -> Result<[usize; 3]> {
+    let size = |n: u64| usize::try_from(n).map_err(|_| too_large(rect));
+    Ok([size(rect.height)?, size(rect.width)?, size(channels)?])
+}
+
+fn too_large(rect: Rect) -> Error {
+    Error::Limits { what: format!("a chunk of {rect}"), needed: u64::MAX, limit: isize::MAX as u64 }
+}
+
+/// Runs a stage of a chunk and says, of an error or a panic in it, which stage and chunk it was.
+pub(crate) fn guard<R>(
+    stage: &'static str,
+    index: u64,
+    rect: Rect,
+    work: impl FnOnce() -> Result<R>,
+) -> Result<R> {
+    match unwound(work) {
+        Err(Error::Cancelled) => Err(Error::Cancelled),
+        Err(cause) => Err(Error::Chunk { stage, chunk: index, rect, cause: Box::new(cause) }),
+        done => done,
+    }
+}
+
+/// Runs `work` and makes an error of a panic. What a panic may have left half done is never looked at again: the
+/// job fails, and its slots and partials are dropped.
+pub(crate) fn unwound<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Error::Panic(message(&*panic))))
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| s.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
+}

@@ -1,0 +1,165 @@
+//! [`create`]: an output by its extension, or by a format that is named.
+
+use std::path::Path;
+
+use outcrop_core::{ByteOrder, DataType, Error, Extent, Metadata, Result, Sink, Value};
+
+use crate::output::{Output, Target};
+use crate::rows::{RowsSink, Sidecar};
+use crate::{Overwrite, PartialFile, envi, npy, tiff};
+
+/// A format that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// Samples in (y, x, channel) order and nothing else.
+    Raw,
+    /// NumPy's array file.
+    Npy,
+    /// Raw samples with a text header beside them.
+    Envi,
+    /// TIFF or BigTIFF.
+    Tiff,
+}
+
+impl Format {
+    /// Every format, as help texts list them.
+    pub const ALL: [Format; 4] = [Format::Raw, Format::Npy, Format::Envi, Format::Tiff];
+
+    /// The name that `--to` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Raw => "raw",
+            Format::Npy => "npy",
+            Format::Envi => "envi",
+            Format::Tiff => "tiff",
+        }
+    }
+
+    /// The format of that name (`raw`, `npy`, `envi`, `tiff`).
+    pub fn from_name(name: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|f| f.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The format that a file of that name has, by its extension.
+    pub fn of_path(path: &Path) -> Option<Format> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "raw" | "bin" | "dat" => Some(Format::Raw),
+            "npy" => Some(Format::Npy),
+            "hdr" => Some(Format::Envi),
+            "tif" | "tiff" | "btf" | "tf8" => Some(Format::Tiff),
+            _ => None,
+        }
+    }
+}
+
+/// The image that is to be written.
+#[derive(Clone, Debug)]
+pub struct OutputImage<'a> {
+    /// Rows, columns and channels.
+    pub extent: Extent,
+    /// The type of every sample.
+    pub dtype: DataType,
+    /// What goes along with the pixels, as far as the format can hold it.
+    pub metadata: &'a Metadata,
+    /// Values that mean "no data": none, one for all channels, or one per channel.
+    pub nodata: &'a [Value],
+}
+
+impl OutputImage<'_> {
+    /// An image of which nothing else is known.
+    pub fn new(extent: Extent, dtype: DataType) -> OutputImage<'static> {
+        static NONE: std::sync::LazyLock<Metadata> = std::sync::LazyLock::new(Metadata::default);
+        OutputImage { extent, dtype, metadata: &NONE, nodata: &[] }
+    }
+}
+
+/// How an output is written.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The format; by the extension where this is `None`.
+    pub format: Option<Format>,
+    /// Whether a file of that name may be replaced.
+    pub overwrite: Overwrite,
+    /// Byte order of raw and ENVI samples; little-endian where this is `None`.
+    pub byte_order: Option<ByteOrder>,
+    /// What only TIFF has.
+    pub tiff: tiff::TiffOptions,
+}
+
+/// A sink that is ready, and what the user should hear about it.
+pub struct Created {
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+    /// Lines for the log: a stale partial file was removed, space may run out, BigTIFF was chosen.
+    pub notices: Vec<String>,
+}
+
+/// Opens an output. Everything that can be known to fail fails here, before a pixel is read.
+///
+/// # Errors
+/// [`Error::Usage`] where the format is not known, does not go to a stream, or the target cannot be written (see
+/// [`PartialFile::create`]); [`Error::Unsupported`] where the format cannot hold the image; [`Error::Io`] where the
+/// system refuses or the disk has too little space for an output whose size is known.
+pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) -> Result<Created> {
+    match options.format.map_or_else(|| format_of(target), Ok)? {
+        Format::Raw => {
+            let order = options.byte_order.unwrap_or(ByteOrder::Little);
+            rows(Output::open(target, options.overwrite)?, None, Vec::new(), image, order)
+        }
+        Format::Npy => {
+            let header = npy::header(image.extent, image.dtype);
+            rows(Output::open(target, options.overwrite)?, None, header, image, ByteOrder::Little)
+        }
+        Format::Envi => {
+            let Target::Path(path) = target else {
+                return Err(Error::Usage("ENVI output is two files and cannot go to standard output".into()));
+            };
+            let order = options.byte_order.unwrap_or(ByteOrder::Little);
+            let content = envi::header(image, order)?.into_bytes();
+            let (data, header) = envi::pair(path);
+            let data = PartialFile::create(&data, options.overwrite)?;
+            let file = PartialFile::create(&header, options.overwrite)?;
+            rows(Output::File(data), Some(Sidecar { file, content }), Vec::new(), image, order)
+        }
+        Format::Tiff => match Output::open(target, options.overwrite)? {
+            Output::Stream(_) => Err(Error::Usage(
+                "TIFF output needs a file: its directory is completed at the end (--to npy can stream)"
+                    .into(),
+            )),
+            Output::File(file) => tiff::create(file, image, &options.tiff),
+        },
+    }
+}
+
+fn format_of(target: Target<'_>) -> Result<Format> {
+    let Target::Path(path) = target else {
+        return Err(Error::Usage(
+            "standard output has no extension: name the format (--to raw or --to npy)".into(),
+        ));
+    };
+    Format::of_path(path).ok_or_else(|| {
+        Error::Usage(format!(
+            "{}: the extension names no format that can be written (.tif, .npy, .raw, .hdr; or --to FORMAT)",
+            path.display()
+        ))
+    })
+}
+
+fn rows(
+    mut output: Output,
+    mut sidecar: Option<Sidecar>,
+    header: Vec<u8>,
+    image: &OutputImage<'_>,
+    order: ByteOrder,
+) -> Result<Created> {
+    let mut notices = Vec::new();
+    if let Output::File(file) = &mut output {
+        notices.append(file.notices());
+    }
+    if let Some(sidecar) = &mut sidecar {
+        notices.append(sidecar.file.notices());
+    }
+    let sink = RowsSink::new(output, sidecar, header, image.extent, image.dtype, order)?;
+    Ok(Created { sink: Box::new(sink), notices })
+}

@@ -1,0 +1,199 @@
+//! [`RowsSink`]: a header, then samples in C order, each at a known place. What raw, `.npy` and ENVI share.
+//!
+//! In a file the workers write their chunks themselves, by offset, from where the samples lie wherever that is
+//! possible; a commit only counts. In a stream they encode, and the commits write in order.
+//!
+//! Positioned writes, not a mapped output: 1.5 to 1.9 GB/s into the page cache against 0.3 to 0.6 (1.6 GB, 2 threads,
+//! chunks of 1 to 16 MiB, ext4), and a full disk is an error there, not a signal.
+
+use std::sync::Arc;
+
+use ndarray::ArrayView3;
+use outcrop_core::{
+    Buffer, ByteOrder, DataType, Encoder, Error, Extent, Pixels, Rect, Result, Sample, Sink, with_pixels,
+};
+
+use crate::gather::gather;
+use crate::output::{Output, Stream};
+use crate::{PartialFile, Positioned};
+
+/// A small file that belongs to the output and is published after it.
+pub(crate) struct Sidecar {
+    pub(crate) file: PartialFile,
+    pub(crate) content: Vec<u8>,
+}
+
+pub(crate) struct RowsSink {
+    output: Output,
+    sidecar: Option<Sidecar>,
+    /// What a stream starts with, until it was written.
+    header: Vec<u8>,
+    encoder: Arc<RowsEncoder>,
+    pixels_done: u64,
+}
+
+struct RowsEncoder {
+    extent: Extent,
+    dtype: DataType,
+    order: ByteOrder,
+    /// The file and the place of the first sample in it; `None` for a stream.
+    place: Option<(Arc<Positioned>, u64)>,
+}
+
+impl RowsSink {
+    pub(crate) fn new(
+        mut output: Output,
+        sidecar: Option<Sidecar>,
+        header: Vec<u8>,
+        extent: Extent,
+        dtype: DataType,
+        order: ByteOrder,
+    ) -> Result<RowsSink> {
+        let total = extent
+            .samples()
+            .and_then(|n| n.checked_mul(dtype.bytes() as u64)?.checked_add(header.len() as u64))
+            .filter(|&total| total <= i64::MAX as u64)
+            .ok_or_else(|| {
+                Error::Usage(format!(
+                    "an output of {} x {} x {} samples of {dtype} is larger than any file can be",
+                    extent.height, extent.width, extent.channels
+                ))
+            })?;
+        let place = match &mut output {
+            Output::Stream(_) => None,
+            Output::File(partial) => {
+                partial.ensure_space(total, true)?;
+                let file = partial.file().clone();
+                file.set_len(total)?;
+                file.write_all_at(&header, 0)?;
+                Some((file, header.len() as u64))
+            }
+        };
+        let encoder = Arc::new(RowsEncoder { extent, dtype, order, place });
+        Ok(RowsSink { output, sidecar, header, encoder, pixels_done: 0 })
+    }
+
+    fn start_stream<'a>(stream: &'a mut Stream, header: &mut Vec<u8>) -> Result<&'a mut Stream> {
+        stream.write_all(&std::mem::take(header))?;
+        Ok(stream)
+    }
+}
+
+impl Sink for RowsSink {
+    /// A stream takes full-width bands only.
+    fn align(&self) -> (u64, u64) {
+        match self.output {
+            Output::File(_) => (1, 1),
+            Output::Stream(_) => (1, self.encoder.extent.width),
+        }
+    }
+
+    fn encoder(&self) -> Arc<dyn Encoder> {
+        self.encoder.clone()
+    }
+
+    fn commit(&mut self, index: u64, rect: Rect, encoded: &mut Buffer) -> Result<()> {
+        if let Output::Stream(stream) = &mut self.output {
+            let extent = self.encoder.extent;
+            if rect.width != extent.width || rect.y.checked_mul(extent.width) != Some(self.pixels_done) {
+                return Err(Error::Panic(format!("chunk {index} ({rect}) came out of order to a stream")));
+            }
+            RowsSink::start_stream(stream, &mut self.header)?.write_all(encoded.bytes())?;
+        }
+        self.pixels_done += rect.area();
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        let pixels = self.encoder.extent.rect().area();
+        if self.pixels_done != pixels {
+            return Err(Error::Panic(format!("{} of {pixels} pixels were written", self.pixels_done)));
+        }
+        let data = match self.output {
+            Output::File(data) => data,
+            Output::Stream(mut stream) => {
+                return RowsSink::start_stream(&mut stream, &mut self.header)?.flush();
+            }
+        };
+        let Some(sidecar) = self.sidecar else { return data.publish() };
+        sidecar.file.file().write_all_at(&sidecar.content, 0)?;
+        data.publish_before(sidecar.file)
+    }
+}
+
+impl RowsEncoder {
+    /// Bytes from the image's first sample to the first one of a row and column.
+    fn offset(&self, y: u64, x: u64) -> u64 {
+        (y * self.extent.width + x) * self.extent.channels * self.dtype.bytes() as u64
+    }
+
+    fn encode_view<T: Sample>(
+        &self,
+        rect: Rect,
+        view: ArrayView3<'_, T>,
+        encoded: &mut Buffer,
+    ) -> Result<()> {
+        let swap = self.order != ByteOrder::NATIVE && size_of::<T>() > 1;
+        let Some((file, start)) = &self.place else {
+            return gather_all(view, encoded, swap);
+        };
+        let write = |samples: &[T], y: u64, x: u64| {
+            file.write_all_at(bytemuck::cast_slice(samples), start + self.offset(y, x))
+        };
+        if rect.width == self.extent.width {
+            if let (Some(samples), false) = (view.as_slice(), swap) {
+                return write(samples, rect.y, 0);
+            }
+            gather_all(view, encoded, swap)?;
+            write(encoded.samples(), rect.y, 0)?;
+        } else {
+            for (y, row) in (rect.y..).zip(view.outer_iter()) {
+                if let (Some(samples), false) = (row.as_slice(), swap) {
+                    write(samples, y, rect.x)?;
+                } else {
+                    gather_all(row.insert_axis(ndarray::Axis(0)), encoded, swap)?;
+                    write(encoded.samples(), y, rect.x)?;
+                }
+            }
+        }
+        encoded.resize(0)
+    }
+}
+
+fn gather_all<T: Sample>(view: ArrayView3<'_, T>, encoded: &mut Buffer, swap: bool) -> Result<()> {
+    encoded.resize(view.len() * size_of::<T>())?;
+    let row = view.dim().1 * view.dim().2;
+    gather(view, encoded.samples_mut::<T>(), row, swap);
+    Ok(())
+}
+
+impl Encoder for RowsEncoder {
+    fn cost(&self, shape: (u64, u64)) -> u64 {
+        let pixel = self.extent.channels.saturating_mul(self.dtype.bytes() as u64);
+        shape.0.saturating_mul(shape.1).saturating_mul(pixel)
+    }
+
+    fn encode(&self, index: u64, rect: Rect, pixels: Pixels<'_>, encoded: &mut Buffer) -> Result<()> {
+        check_chunk(index, rect, &pixels, self.extent, self.dtype)?;
+        with_pixels!(pixels, view => self.encode_view(rect, view, encoded))
+    }
+}
+
+/// Refuses a chunk that is not of the output's type and channels, or does not lie inside it.
+pub(crate) fn check_chunk(
+    index: u64,
+    rect: Rect,
+    pixels: &Pixels<'_>,
+    extent: Extent,
+    dtype: DataType,
+) -> Result<()> {
+    let wanted = [rect.height, rect.width, extent.channels];
+    let found = pixels.shape().map(|n| n as u64);
+    if found == wanted && pixels.dtype() == dtype && extent.rect().contains(&rect) {
+        return Ok(());
+    }
+    Err(Error::Panic(format!(
+        "chunk {index} ({rect}) is {found:?} of {}, the output takes {wanted:?} of {dtype}",
+        pixels.dtype()
+    )))
+}

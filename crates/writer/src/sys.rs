@@ -1,0 +1,67 @@
+//! The system calls that the standard library does not offer.
+
+#[cfg(target_os = "linux")]
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Bytes that an ordinary user may still write on the file system that holds `file`.
+pub(crate) fn free_bytes(file: &File) -> io::Result<u64> {
+    let mut answer = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and `answer` has room for one statvfs.
+    if unsafe { libc::fstatvfs(file.as_raw_fd(), answer.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so it has filled `answer`.
+    let answer = unsafe { answer.assume_init() };
+    #[allow(clippy::unnecessary_cast)] // the fields' widths differ between systems
+    Ok((answer.f_bavail as u64).saturating_mul(answer.f_frsize as u64))
+}
+
+/// The largest file that this process may write (`ulimit -f`), `u64::MAX` where there is no limit.
+pub(crate) fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` is a whole rlimit that the call may overwrite.
+    let failed = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } != 0;
+    if failed || limit.rlim_cur == libc::RLIM_INFINITY { u64::MAX } else { limit.rlim_cur }
+}
+
+/// Renames unless the new name is taken (`AlreadyExists`), in one step where the file system can.
+pub(crate) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
+    match rename_exclusively(from, to) {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::ENOTSUP)) => {}
+        answer => return answer,
+    }
+    // NFS and some FUSE file systems know no flags of rename. A link does not clobber either, and both names
+    // are of the whole file for the moment that both exist.
+    std::fs::hard_link(from, to)?;
+    std::fs::remove_file(from)
+}
+
+#[cfg(target_os = "linux")]
+fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
+    let from = CString::new(from.as_os_str().as_bytes())?;
+    let to = CString::new(to.as_os_str().as_bytes())?;
+    // SAFETY: both strings end in NUL and outlive the call. The call itself, not glibc's wrapper, which older
+    // ones and musl lack.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            from.as_ptr(),
+            libc::AT_FDCWD,
+            to.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_exclusively(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}

@@ -1,0 +1,154 @@
+//! What a TIFF says about its image: tags from the layout, the sample type and the metadata.
+
+use outcrop_core::{DataType, GeoValue, Metadata, Value};
+
+use super::directory::{Directory, rational};
+use super::layout::Layout;
+use super::{Compression, TiffOptions, ome};
+use crate::OutputImage;
+
+const WHITE_IS_ZERO: u16 = 0;
+const BLACK_IS_ZERO: u16 = 1;
+const RGB: u16 = 2;
+pub(super) const PALETTE: u16 = 3;
+const CMYK: u16 = 5;
+const YCBCR: u16 = 6;
+const CIE_LAB: u16 = 8;
+
+/// The one nodata value that a TIFF can declare (GDAL_NODATA): that of all channels, where it is one.
+pub(super) fn nodata(image: &OutputImage<'_>) -> Option<Value> {
+    let (first, rest) = image.nodata.split_first()?;
+    rest.iter().all(|v| v == first).then_some(*first)
+}
+
+/// TIFF's photometric interpretation for the channels and type that are written, which may not be those of the file
+/// that the metadata came from. YCbCr pixels are RGB by the time they get here, and become YCbCr in a JPEG only.
+pub(super) fn photometric(image: &OutputImage<'_>, options: &TiffOptions) -> u16 {
+    let channels = image.extent.channels;
+    if matches!(options.compression, Compression::Jpeg { .. }) && !options.planar && channels == 3 {
+        return YCBCR;
+    }
+    let colours = matches!(image.dtype, DataType::U8 | DataType::U16);
+    match image.metadata.photometric_code {
+        Some(WHITE_IS_ZERO) if channels == 1 => WHITE_IS_ZERO,
+        Some(PALETTE) if channels == 1 && palette(image).is_some() => PALETTE,
+        Some(RGB | YCBCR) if channels >= 3 => RGB,
+        Some(CMYK) if channels >= 4 => CMYK,
+        Some(CIE_LAB) if channels >= 3 && colours => CIE_LAB,
+        None if (3..=4).contains(&channels) && colours => RGB,
+        _ => BLACK_IS_ZERO,
+    }
+}
+
+/// The colour map, where it fits the samples.
+fn palette<'a>(image: &OutputImage<'a>) -> Option<&'a [u16]> {
+    let entries = match image.dtype {
+        DataType::U8 => 1 << 8,
+        DataType::U16 => 1 << 16,
+        _ => return None,
+    };
+    image.metadata.palette.as_deref().filter(|p| p.len() == 3 * entries)
+}
+
+pub(super) fn directory(
+    image: &OutputImage<'_>,
+    layout: &Layout,
+    options: &TiffOptions,
+    photometric: u16,
+    predictor: u16,
+) -> Directory {
+    let mut d = Directory::default();
+    let channels = layout.extent.channels as usize;
+    let dtype = layout.dtype;
+    d.long(254, 0);
+    d.long(256, layout.extent.width as u32);
+    d.long(257, layout.extent.height as u32);
+    d.shorts(258, &vec![dtype.bytes() as u16 * 8; channels]);
+    d.shorts(259, &[options.compression.code()]);
+    d.shorts(262, &[photometric]);
+    d.shorts(277, &[channels as u16]);
+    d.shorts(284, &[if options.planar { 2 } else { 1 }]);
+    if layout.tiled {
+        d.long(322, layout.width as u32);
+        d.long(323, layout.height as u32);
+    } else {
+        d.long(278, layout.height as u32);
+    }
+    if predictor != 1 {
+        d.shorts(317, &[predictor]);
+    }
+    if photometric == PALETTE {
+        d.shorts(320, palette(image).unwrap_or_default());
+    }
+    let colours = match photometric {
+        RGB | YCBCR | CIE_LAB => 3,
+        CMYK => 4,
+        _ => 1,
+    };
+    if let (YCBCR, Compression::Jpeg { subsampled, .. }) = (photometric, options.compression) {
+        d.shorts(530, &[if subsampled { 2 } else { 1 }; 2]);
+    }
+    let extra = &image.metadata.extra_samples;
+    match channels - colours {
+        0 => {}
+        more if extra.len() == more => d.shorts(338, extra),
+        more => d.shorts(338, &vec![0; more]),
+    }
+    let format = if dtype.is_float() {
+        3
+    } else if dtype.is_signed_integer() {
+        2
+    } else {
+        1
+    };
+    d.shorts(339, &vec![format; channels]);
+    add_metadata(&mut d, image.metadata);
+    if let Some(xml) = ome_xml(image) {
+        d.text(270, &xml);
+    }
+    if let Some(value) = nodata(image) {
+        d.text(42113, &value.to_string());
+    }
+    d
+}
+
+/// The file's OME-XML, made to describe the one page that is written.
+pub(super) fn ome_xml(image: &OutputImage<'_>) -> Option<String> {
+    ome::describe(image.metadata.ome_xml.as_deref()?, image.extent, image.dtype)
+}
+
+fn add_metadata(d: &mut Directory, metadata: &Metadata) {
+    if let Some(text) = &metadata.description {
+        d.text(270, text);
+    }
+    if let Some(code @ 1..=8) = metadata.orientation {
+        d.shorts(274, &[code]);
+    }
+    if let Some(r) = metadata.resolution
+        && let Some((x, y)) = rational(r.x).zip(rational(r.y))
+    {
+        d.rational(282, x);
+        d.rational(283, y);
+        d.shorts(296, &[if r.unit <= 3 { r.unit.max(1) } else { 1 }]);
+    }
+    if let Some(text) = &metadata.software {
+        d.text(305, text);
+    }
+    if let Some(text) = &metadata.date_time {
+        d.text(306, text);
+    }
+    if let Some(icc) = &metadata.icc {
+        d.undefined(34675, icc);
+    }
+    for (tag, value) in &metadata.geo {
+        // Only what is GeoTIFF's: a tag of the layout must never be replaced from outside.
+        if !matches!(tag, 33550 | 33922 | 34264 | 34735..=34737 | 42112) {
+            continue;
+        }
+        match value {
+            GeoValue::Shorts(v) => d.shorts(*tag, v),
+            GeoValue::Doubles(v) => d.doubles(*tag, v),
+            GeoValue::Text(v) => d.text(*tag, v),
+        }
+    }
+}
