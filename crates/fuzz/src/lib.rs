@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use outcrop_core::{ByteOrder, Channels, ChunkGrid, DataType, Error, Request, Result, Scratch, Source};
+use outcrop_core::{
+    ByteOrder, Channels, ChunkGrid, DataType, Error, Order, Request, Result, Scratch, Source,
+};
 use outcrop_reader::tiff::block::{BlockSpec, CodecState};
 use outcrop_reader::tiff::stream::StreamDecoder;
 use outcrop_reader::tiff::{self, BadBlocks, TiffOptions};
@@ -42,7 +44,11 @@ pub fn tiff(data: &[u8], path: &Path) {
 fn read_some(source: &dyn Source) -> Result<()> {
     let image = source.image();
     let extent = image.extent;
-    let grid = ChunkGrid::new(extent.rect(), (64, extent.width.min(1024)), image.layout.align(extent.width));
+    let align = match source.order() {
+        Order::Sequential => (1, extent.width),
+        Order::Any => image.layout.align(extent.width),
+    };
+    let grid = ChunkGrid::new(extent.rect(), (64, extent.width.min(1024)), align);
     let mut scratch = Scratch::new();
     for channels in [Channels::select(vec![0], extent.channels)?, Channels::all(extent.channels.min(64))] {
         let cost = source.cost(grid.shape(), &channels)?;

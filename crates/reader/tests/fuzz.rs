@@ -1,10 +1,11 @@
 //! The fuzz targets' loops on stable, seeded: files of the matrix and of the corpus, changed here and there, must end in
-//! pixels or in a typed error, soon. What `scripts/fuzz` finds is listed in `FOUND`.
+//! pixels or in a typed error, soon.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub)]
 mod bodies;
 
 /// No case may take longer, on a machine that does other things as well.
