@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Lets tifffile read every file of the TIFF test matrix and writes matrix.json: per content (depth and samples) the
-SHA-256 of the decoded pixels that tifffile gave for every file of that content (u24 alone is read in two ways: as packed bits,
-highest first, in big-endian files, and with the bytes of the result swapped in little-endian ones; there GDAL 3.10 reads packed
-bits, highest first, and so do we).
+SHA-256 of the decoded pixels that tifffile gave for every file of that content (u24 alone is read in more than one way: the matrix
+has it as GDAL writes and reads it, in the order opposite to the file's; tifffile takes packed bits, highest first, in both).
 
     cargo run -p outcrop-testkit --example tiff-matrix -- FOLDER
     python3 crates/reader/tests/make_matrix.py FOLDER          (needs numpy, tifffile, imagecodecs)

@@ -30,8 +30,8 @@ impl Depth {
         }
     }
 
-    /// Whether samples follow the file's byte order. Integers of 24 bits do not: tifffile and GDAL read them as
-    /// packed bits, the highest first, in little-endian files too.
+    /// Whether samples follow the file's byte order. Integers of 24 bits have the opposite one: what GDAL writes and
+    /// reads, and what other writers of such files took for the format.
     fn has_byte_order(self) -> bool {
         self.bits.is_multiple_of(8) && (self.bits != 24 || self.format == 3)
     }
@@ -95,8 +95,15 @@ impl Codec {
             }
             Codec::PackBits => block.chunks(row_bytes.max(1)).flat_map(pack_bits).collect(),
             Codec::Lzma => {
+                use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
+                // A small dictionary: the presets' would cost more page faults than all the rest of the matrix.
+                let mut options = LzmaOptions::new_preset(0).expect("preset 0 exists");
+                options.dict_size(4096);
+                let mut filters = Filters::new();
+                filters.lzma2(&options);
+                let stream = Stream::new_stream_encoder(&filters, Check::Crc32).expect("a sound filter");
                 let mut out = Vec::new();
-                let mut w = liblzma::write::XzEncoder::new(&mut out, 1);
+                let mut w = liblzma::write::XzEncoder::new_stream(&mut out, stream);
                 std::io::Write::write_all(&mut w, block).expect("memory takes any bytes");
                 w.finish().expect("memory takes any bytes");
                 out
@@ -290,6 +297,9 @@ impl TiffCase {
                     b
                 })
                 .collect();
+        }
+        if bits == 24 && self.big_endian {
+            return row.iter().flat_map(|v| v.to_le_bytes().into_iter().take(3)).collect();
         }
         let mut out = vec![0u8; (row.len() * bits).div_ceil(8)];
         for (i, v) in row.iter().enumerate() {

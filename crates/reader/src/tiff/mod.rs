@@ -8,6 +8,7 @@ pub mod block;
 mod codec;
 mod color;
 mod copy;
+mod giant;
 mod ifd;
 mod layout;
 mod metadata;

@@ -4,12 +4,13 @@ use std::mem::take;
 use std::sync::Arc;
 
 use outcrop_core::{
-    ByteOrder, Channels, Cost, Error, Extent, Hole, HoleKind, Image, Pixels, Read, Rect, Request, Result,
-    Scratch, Source, Value,
+    ByteOrder, Channels, Cost, Error, Extent, Hole, HoleKind, Image, Order, Pixels, Read, Rect, Request,
+    Result, Scratch, Source, Value,
 };
 
 use super::block::{BlockSpec, CodecState};
 use super::copy::{self, Grid, Palette};
+use super::giant::{self, Failed, Streams, Wanted};
 use super::ifd::{Directory, TiffFile};
 use super::layout::{Layout, Place};
 use super::old_jpeg::{self, OldJpeg};
@@ -23,7 +24,9 @@ pub struct TiffSource {
     file: TiffFile,
     image: Image,
     layout: Layout,
-    spec: BlockSpec,
+    spec: Arc<BlockSpec>,
+    /// Where strips are too large to be decoded whole.
+    streams: Option<Streams>,
     /// Whether stored bytes are samples as they are.
     plain: bool,
     /// What absent blocks read as.
@@ -40,6 +43,11 @@ pub struct TiffSource {
 /// [`Error::Format`] where a directory is broken, [`Error::Unsupported`] where the page's codec or samples are not
 /// read by this build, [`Error::Usage`] where the page or level does not exist or the fill does not fit.
 pub fn open(store: Arc<Store>, options: &TiffOptions) -> Result<TiffSource> {
+    open_with(store, options, giant::WHOLE_BYTES)
+}
+
+/// The same, decoding strips of more than `whole_bytes` as streams where their codec can be.
+pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u64) -> Result<TiffSource> {
     let file = TiffFile::open(store)?;
     let pages = pages::read(&file)?;
     let missing = |what: &str, wanted: u64, count: usize| {
@@ -114,7 +122,12 @@ pub fn open(store: Arc<Store>, options: &TiffOptions) -> Result<TiffSource> {
         && !spec.reversed_bits
         && !samples.packed_chroma();
     let stored_channels = Channels::all(samples.channels());
-    Ok(TiffSource { file, image, layout, spec, plain, absent, fill, palette, stored_channels })
+    let spec = Arc::new(spec);
+    let whole = layout.height.saturating_mul(layout.width).saturating_mul(spec.samples() as u64);
+    let giant = whole.saturating_mul(spec.dtype.bytes() as u64) > whole_bytes;
+    let streams = (giant && !layout.tiled && layout.plain_bytes(1).is_none() && spec.can_stream())
+        .then(|| Streams::new(file.store.clone(), spec.clone(), layout.planes));
+    Ok(TiffSource { file, image, layout, spec, streams, plain, absent, fill, palette, stored_channels })
 }
 
 fn block_spec(file: &TiffFile, dir: &Directory, samples: &Samples, layout: &Layout) -> Result<BlockSpec> {
@@ -324,9 +337,23 @@ impl TiffSource {
                     let block = self.layout.rect(row, column);
                     let Some(inside) = block.intersect(&request.rect) else { continue };
                     let done = match self.part(&request.rect, row, column, plane) {
-                        Ok(Some(part)) => {
-                            self.decode_block(request, scratch, work, &part, (block, inside), pairs)
-                        }
+                        Ok(Some(part)) => match &self.streams {
+                            Some(streams) => {
+                                let wanted = Wanted {
+                                    plane,
+                                    strip: row,
+                                    offset: part.offset,
+                                    bytes: part.bytes,
+                                    rows: part.rows as u32,
+                                    first: (inside.y - block.y) as u32,
+                                    count: inside.height as u32,
+                                };
+                                self.decode_rows(request, streams, work, &wanted, inside, pairs)
+                            }
+                            None => self
+                                .decode_block(request, scratch, work, &part, (block, inside), pairs)
+                                .map_err(Failed::from),
+                        },
                         Ok(None) => {
                             self.fill(
                                 request,
@@ -336,9 +363,10 @@ impl TiffSource {
                             );
                             continue;
                         }
-                        Err(cause) => Err(cause),
+                        Err(cause) => Err(Failed::from(cause)),
                     };
-                    let Err(cause) = done else { continue };
+                    let Err(Failed { rows: good, cause }) = done else { continue };
+                    let lost = Rect { y: inside.y + good, height: inside.height - good, ..inside };
                     let data_is_bad = matches!(cause, Error::Format(_));
                     let cause = self.block_error(row, column, plane, cause);
                     match self.fill {
@@ -347,7 +375,7 @@ impl TiffSource {
                             self.fill(
                                 request,
                                 work,
-                                Hole { rect: inside, channels: channels.clone(), kind },
+                                Hole { rect: lost, channels: channels.clone(), kind },
                                 value,
                             );
                         }
@@ -397,6 +425,80 @@ impl TiffSource {
         let size = (inside.height as usize, inside.width as usize);
         copy::copy(bytes, (work.block.bytes(), there), (work.decoded.bytes_mut(), here), size, pairs);
         Ok(())
+    }
+
+    /// Decodes rows of a giant strip, a piece at a time by way of `work.block`.
+    fn decode_rows(
+        &self,
+        request: &Request<'_>,
+        streams: &Streams,
+        work: &mut Work,
+        wanted: &Wanted,
+        inside: Rect,
+        pairs: Option<&[(usize, usize)]>,
+    ) -> Result<(), Failed> {
+        let bytes = self.spec.dtype.bytes();
+        // Where rows may be lost, each is decoded alone, so that it does not depend on chunks which ones are.
+        let step = if self.fill.is_some() { 1 } else { streams.piece_rows() };
+        let piece = Rect::of_size(step.into(), self.layout.width);
+        work.block.resize(self.image_bytes(&piece, self.block_samples() as u64, bytes)?)?;
+        let Work { decoded, block, .. } = work;
+        streams.decode(wanted, step, block.bytes_mut(), |first, rows| {
+            let width = self.layout.width as usize;
+            let there = Grid { width, samples: self.block_samples(), at: (0, inside.x as usize) };
+            let here = Grid {
+                width: request.rect.width as usize,
+                samples: request.channels.len(),
+                at: (
+                    (inside.y - request.rect.y) as usize + first as usize,
+                    (inside.x - request.rect.x) as usize,
+                ),
+            };
+            let count = rows.len() / (width * self.block_samples() * bytes);
+            let size = (count, inside.width as usize);
+            copy::copy(bytes, (rows, there), (decoded.bytes_mut(), here), size, pairs);
+        })
+    }
+
+    /// Runs `decode`, then colours, with the buffers of a scratch.
+    fn decode_into(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {
+        scratch.holes.clear();
+        let codec =
+            take(&mut scratch.state).and_then(|s| s.downcast::<CodecState>().ok()).unwrap_or_default();
+        let mut work = Work {
+            decoded: take(&mut scratch.decoded),
+            block: take(&mut scratch.block),
+            codec,
+            holes: take(&mut scratch.holes),
+        };
+        let done =
+            self.decode(&self.stored(request), scratch, &mut work).and_then(|()| match &self.palette {
+                Some(palette) => self.expand(palette, request, &mut work),
+                None => Ok(()),
+            });
+        (scratch.decoded, scratch.block, scratch.holes) = (work.decoded, work.block, work.holes);
+        scratch.state = Some(work.codec);
+        done
+    }
+
+    /// What the stream of one plane takes at its worst, besides the pixels.
+    ///
+    /// Looks at the head of each strip the first time: only that tells how much a ZSTD stream needs. Of more strips
+    /// than that is worth, the worst is assumed.
+    fn stream_bytes(&self, streams: &Streams) -> u64 {
+        const MOST_HEADS: u64 = 4096;
+        *streams.decoder_bytes.get_or_init(|| {
+            if self.layout.blocks() > MOST_HEADS {
+                return streams.strip_bytes(0, 0);
+            }
+            let places = (0..self.layout.planes)
+                .flat_map(|plane| (0..self.layout.down).map(move |row| (row, plane)))
+                .filter_map(|(row, plane)| self.layout.place(&self.file, row, 0, plane).ok());
+            places.fold(0, |most, place| match place {
+                Place::Bytes { offset, bytes } => most.max(streams.strip_bytes(offset, bytes)),
+                Place::Sparse => most,
+            })
+        })
     }
 
     /// Fills the place of a hole and notes it.
@@ -463,6 +565,10 @@ impl Source for TiffSource {
         &self.image
     }
 
+    fn order(&self) -> Order {
+        if self.streams.is_some() { Order::Sequential } else { Order::Any }
+    }
+
     fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost> {
         let layout = &self.layout;
         let (height, width) = (shape.0.min(layout.extent.height), shape.1.min(layout.extent.width));
@@ -471,6 +577,20 @@ impl Source for TiffSource {
         let (down, across) =
             (touched(height, layout.height, layout.down), touched(width, layout.width, layout.across));
         let planes = if layout.planes > 1 { channels.len() as u64 } else { 1 };
+        let stored_selected = if self.palette.is_some() { 1 } else { channels.len() };
+        let pixels = height.saturating_mul(width);
+        let of = |pixels: u64, samples: usize, bytes: usize| {
+            pixels.saturating_mul(samples as u64).saturating_mul(bytes as u64)
+        };
+        let decoded = of(pixels, stored_selected, self.spec.dtype.bytes());
+        let colours = self.palette.as_ref().map_or(0, |p| of(pixels, channels.len(), p.dtype.bytes()));
+        if let Some(streams) = &self.streams {
+            let piece = layout.width.saturating_mul(streams.piece_rows().into());
+            let block = of(piece, self.block_samples(), self.spec.dtype.bytes());
+            let decoders = self.stream_bytes(streams).saturating_mul(planes);
+            let scratch_bytes = decoded.saturating_add(block.max(colours)).saturating_add(decoders);
+            return Ok(Cost { stored_bytes: 0, scratch_bytes });
+        }
         let stored_bytes = match layout.row_bytes {
             Some(row) => row.saturating_mul(height).saturating_mul(across),
             None => {
@@ -481,15 +601,8 @@ impl Source for TiffSource {
         // What Store::fetch reads along between blocks.
         let gaps =
             if self.file.store.is_mapped() { 0 } else { down.saturating_mul(across).saturating_mul(64) };
-        let pixels = height.saturating_mul(width);
-        let of = |pixels: u64, samples: usize, bytes: usize| {
-            pixels.saturating_mul(samples as u64).saturating_mul(bytes as u64)
-        };
-        let stored_selected = if self.palette.is_some() { 1 } else { channels.len() };
-        let decoded = of(pixels, stored_selected, self.spec.dtype.bytes());
         let rows = if layout.row_bytes.is_some() { height.min(layout.height) } else { layout.height };
         let block = of(rows.saturating_mul(layout.width), self.block_samples(), self.spec.dtype.bytes());
-        let colours = self.palette.as_ref().map_or(0, |p| of(pixels, channels.len(), p.dtype.bytes()));
         let lent = self.plain
             && self.palette.is_none()
             && channels.as_step().is_some_and(|s| s.1 > 0)
@@ -506,11 +619,13 @@ impl Source for TiffSource {
     }
 
     fn fetch(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {
+        if self.streams.is_some() {
+            return self.decode_into(request, scratch);
+        }
         self.file.store.fetch(&self.ranges(request), scratch)
     }
 
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
-        scratch.holes.clear();
         let [height, width, selected] =
             [request.rect.height as usize, request.rect.width as usize, request.channels.len()];
         let misfit = || Error::Format("samples are not aligned in memory".into());
@@ -523,22 +638,9 @@ impl Source for TiffSource {
             let pixels = if backward { pixels.select(request.channels).ok_or_else(misfit)? } else { pixels };
             return Ok(Read { pixels, holes: &[] });
         }
-        let codec =
-            take(&mut scratch.state).and_then(|s| s.downcast::<CodecState>().ok()).unwrap_or_default();
-        let mut work = Work {
-            decoded: take(&mut scratch.decoded),
-            block: take(&mut scratch.block),
-            codec,
-            holes: take(&mut scratch.holes),
-        };
-        let done =
-            self.decode(&self.stored(request), scratch, &mut work).and_then(|()| match &self.palette {
-                Some(palette) => self.expand(palette, request, &mut work),
-                None => Ok(()),
-            });
-        (scratch.decoded, scratch.block, scratch.holes) = (work.decoded, work.block, work.holes);
-        scratch.state = Some(work.codec);
-        done?;
+        if self.streams.is_none() {
+            self.decode_into(request, scratch)?;
+        }
         let strides = [width * selected, selected, 1];
         let shape = [height, width, selected];
         let pixels = Pixels::from_bytes(self.image.dtype, scratch.decoded.bytes(), shape, strides)?;
@@ -546,6 +648,8 @@ impl Source for TiffSource {
     }
 
     fn release(&self, request: &Request<'_>) {
-        self.file.store.release(&self.ranges(request));
+        if self.streams.is_none() {
+            self.file.store.release(&self.ranges(request));
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! codec are those of whole blocks.
 
 use std::io::{BufRead, ErrorKind, Read};
+use std::sync::Arc;
 
 use outcrop_core::{Error, Result};
 
@@ -12,9 +13,9 @@ use super::codec::{Codec, read};
 
 /// Decodes a block row by row.
 pub struct StreamDecoder<'a> {
-    spec: &'a BlockSpec,
+    spec: Arc<BlockSpec>,
     codec: Codec,
-    packed: Box<dyn Read + 'a>,
+    packed: Box<dyn Read + Send + 'a>,
     rows_left: u32,
     buffer: Vec<u8>,
     row: Vec<u8>,
@@ -25,6 +26,16 @@ impl BlockSpec {
     pub fn can_stream(&self) -> bool {
         matches!(Codec::of(self), Ok(codec) if read::can(codec) && !self.is_subsampled())
     }
+
+    /// The most memory that a [`StreamDecoder`] takes for `rows` rows a call, in bytes, for a block whose stored bytes
+    /// begin with `head` (18 bytes say all there is to know).
+    pub fn stream_bytes(&self, rows: u32, head: &[u8]) -> u64 {
+        let Ok(codec) = Codec::of(self) else { return 0 };
+        let Ok(sizes) = self.sizes(rows) else { return u64::MAX };
+        let staged = if self.is_direct() { 0 } else { sizes.packed as u64 };
+        let row = if self.predictor == 3 { sizes.packed_row as u64 } else { 0 };
+        staged.saturating_add(row).saturating_add(read::context_bytes(self, codec, head))
+    }
 }
 
 impl<'a> StreamDecoder<'a> {
@@ -34,22 +45,26 @@ impl<'a> StreamDecoder<'a> {
     ///
     /// # Errors
     /// What [`BlockSpec::check`] says, and [`Error::Unsupported`] where [`BlockSpec::can_stream`] does not hold.
-    pub fn new(spec: &'a BlockSpec, rows: u32, stored: impl BufRead + 'a) -> Result<StreamDecoder<'a>> {
+    pub fn new(
+        spec: Arc<BlockSpec>,
+        rows: u32,
+        stored: impl BufRead + Send + 'a,
+    ) -> Result<StreamDecoder<'a>> {
         spec.check()?;
-        let codec = Codec::of(spec)?;
+        let codec = Codec::of(&spec)?;
         if !spec.can_stream() {
             return Err(Error::Unsupported(format!("{codec:?} blocks as a stream")));
         }
         let packed = if spec.reversed_bits && codec.reverses_bits() {
-            read::open(spec, codec, std::io::BufReader::with_capacity(64 << 10, Reversed(stored)))?
+            read::open(&spec, codec, std::io::BufReader::with_capacity(64 << 10, Reversed(stored)))?
         } else {
-            read::open(spec, codec, stored)?
+            read::open(&spec, codec, stored)?
         };
         Ok(StreamDecoder {
+            rows_left: rows.min(spec.height),
             spec,
             codec,
             packed,
-            rows_left: rows.min(spec.height),
             buffer: Vec::new(),
             row: Vec::new(),
         })
@@ -75,11 +90,11 @@ impl<'a> StreamDecoder<'a> {
         }
         if self.spec.is_direct() {
             fill(&mut self.packed, self.codec, out)?;
-            finish_direct(self.spec, out, &mut self.row);
+            finish_direct(&self.spec, out, &mut self.row);
         } else {
             self.buffer.resize(sizes.packed, 0);
             fill(&mut self.packed, self.codec, &mut self.buffer)?;
-            finish_packed(self.spec, &mut self.buffer, rows, &mut self.row, out);
+            finish_packed(&self.spec, &mut self.buffer, rows, &mut self.row, out);
         }
         self.rows_left -= rows;
         Ok(())
@@ -152,7 +167,8 @@ mod tests {
         };
         let stream = || {
             let mut out = vec![1; row_bytes * rows as usize];
-            let mut decoder = StreamDecoder::new(spec, rows, std::io::BufReader::with_capacity(37, stored))?;
+            let reader = std::io::BufReader::with_capacity(37, stored);
+            let mut decoder = StreamDecoder::new(Arc::new(spec.clone()), rows, reader)?;
             for part in out.chunks_mut(3 * row_bytes) {
                 decoder.read_rows((part.len() / row_bytes) as u32, part)?;
             }

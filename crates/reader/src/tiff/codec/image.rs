@@ -52,7 +52,9 @@ pub(in super::super) fn decode(
         #[cfg(feature = "jxl")]
         Codec::JpegXl => super::jxl::decode(spec, stored, shape, out),
         Codec::Lerc => lerc::decode(spec, stored, shape, contexts, out),
-        Codec::SgiLog | Codec::SgiLog24 => logluv::decode(spec, codec, stored, shape, out),
+        Codec::SgiLog | Codec::SgiLog24 => {
+            logluv::decode(spec, codec, stored, shape, &mut contexts.image.image, out)
+        }
         _ => Err(Error::Unsupported(format!("TIFF compression {}", spec.compression))),
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn decode(
     codec: Codec,
     stored: &[u8],
     shape: Shape,
+    codes: &mut Vec<u8>,
     out: &mut [u8],
 ) -> Result<()> {
     if codec != Codec::SgiLog {
@@ -45,16 +46,18 @@ pub(super) fn decode(
     }
     let width = shape.width as usize;
     let planes = if shape.samples == 1 { 2 } else { 4 };
-    let mut codes = vec![0u32; width];
+    // Four bytes a pixel, the lowest first.
+    codes.clear();
+    codes.resize(4 * width, 0);
     let mut input = stored.iter().copied();
     for (y, row) in out.chunks_exact_mut(shape.row_bytes()).enumerate() {
-        codes.fill(0);
         for plane in (0..planes).rev() {
-            read_plane(&mut input, &mut codes, 8 * plane).ok_or_else(|| {
+            read_plane(&mut input, codes, plane).ok_or_else(|| {
                 Error::Format(format!("the block ends early: SgiLog gave {y} rows, expected {}", shape.rows))
             })?;
         }
-        for (&code, pixel) in codes.iter().zip(row.chunks_exact_mut(2 * shape.samples)) {
+        for (code, pixel) in codes.chunks_exact(4).zip(row.chunks_exact_mut(2 * shape.samples)) {
+            let code = u32::from_le_bytes([code[0], code[1], code[2], code[3]]);
             if shape.samples == 1 {
                 pixel.copy_from_slice(&(code as u16).to_ne_bytes());
                 continue;
@@ -70,22 +73,21 @@ pub(super) fn decode(
 }
 
 /// One byte of every pixel: runs of a repeated byte (counts from 130) and of literal ones.
-fn read_plane(input: &mut impl Iterator<Item = u8>, codes: &mut [u32], shift: u32) -> Option<()> {
-    let mut x = 0;
-    while x < codes.len() {
+fn read_plane(input: &mut impl Iterator<Item = u8>, codes: &mut [u8], plane: usize) -> Option<()> {
+    let (mut x, width) = (0, codes.len() / 4);
+    while x < width {
         let head = input.next()?;
         let (count, repeated) = if head >= 128 {
             (usize::from(head) - 126, Some(input.next()?))
         } else {
             (usize::from(head), None)
         };
-        let count = count.min(codes.len() - x);
-        for code in &mut codes[x..x + count] {
-            let byte = match repeated {
+        let count = count.min(width - x);
+        for code in codes[4 * x..4 * (x + count)].chunks_exact_mut(4) {
+            code[plane] = match repeated {
                 Some(byte) => byte,
                 None => input.next()?,
             };
-            *code |= u32::from(byte) << shift;
         }
         x += count;
     }
@@ -98,13 +100,14 @@ mod tests {
 
     #[test]
     fn planes_are_read_from_runs_and_literals() {
-        let mut codes = [0; 5];
-        let mut input = [131u8, 7, 0, 0, 129, 3].into_iter().filter(|_| true);
-        assert!(read_plane(&mut input, &mut codes, 8).is_some());
-        assert_eq!(codes, [0x700; 5]);
-        let mut codes = [0; 5];
+        let mut codes = [0; 20];
+        let mut input = [131u8, 7, 0, 0, 129, 3].into_iter();
+        assert!(read_plane(&mut input, &mut codes, 1).is_some());
+        assert_eq!(codes, [0, 7, 0, 0].repeat(5)[..]);
+        let mut codes = [0; 20];
         assert!(read_plane(&mut [2u8, 1, 2, 129, 9].into_iter(), &mut codes, 0).is_some());
-        assert_eq!(codes, [1, 2, 9, 9, 9]);
+        let low: Vec<u8> = codes.iter().step_by(4).copied().collect();
+        assert_eq!(low, [1, 2, 9, 9, 9]);
         assert!(read_plane(&mut [2u8, 1].into_iter(), &mut codes, 0).is_none());
     }
 }

@@ -28,11 +28,11 @@ pub(in super::super) fn can(codec: Codec) -> bool {
 }
 
 /// A reader of the packed bytes of a block whose stored bytes come from `input`.
-pub(in super::super) fn open<'a, R: BufRead + 'a>(
+pub(in super::super) fn open<'a, R: BufRead + Send + 'a>(
     spec: &BlockSpec,
     codec: Codec,
     mut input: R,
-) -> Result<Box<dyn Read + 'a>> {
+) -> Result<Box<dyn Read + Send + 'a>> {
     Ok(match codec {
         Codec::None => Box::new(input),
         Codec::Lzw => {
@@ -54,6 +54,21 @@ pub(in super::super) fn open<'a, R: BufRead + 'a>(
             spec,
         )),
         _ => return Err(Error::Unsupported(format!("{codec:?} as a stream"))),
+    })
+}
+
+/// The most memory that a reader takes, buffers of its own included, for stored bytes that begin with `head`.
+pub(in super::super) fn context_bytes(spec: &BlockSpec, codec: Codec, head: &[u8]) -> u64 {
+    const SMALL: u64 = 256 << 10;
+    SMALL.saturating_add(match codec {
+        Codec::Zstd => zstandard::window_bytes(head).saturating_add(512 << 10),
+        #[cfg(feature = "lzma")]
+        Codec::Lzma => super::lzma::MEMORY_BYTES,
+        // Two lists of the places where a row changes colour, and a row.
+        Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
+            u64::from(spec.width).saturating_mul(2 * 4 * 2 + 1)
+        }
+        _ => 0,
     })
 }
 
