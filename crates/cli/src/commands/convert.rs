@@ -12,7 +12,7 @@ pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     let source = resolve::open(&args.input, &args.reading, raw)?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
-    let output = resolve::output(&args.output, &args.target)?;
+    let output = resolve::output(&args.output, &args.target, Some(&args.input))?;
     let session = Session::begin(&args.running, cancel)?;
     outcrop::convert(&session.runtime, &*source, &region, &ConvertOptions { dtype }, &output)
         .with_context(name)?;
