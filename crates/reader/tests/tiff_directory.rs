@@ -65,7 +65,7 @@ impl Builder {
 
     /// Appends data and says where it lies.
     fn data(&mut self, data: &[u8]) -> u64 {
-        while self.bytes.len() % 8 != 0 {
+        while !self.bytes.len().is_multiple_of(8) {
             self.bytes.push(0);
         }
         self.bytes.extend(data);
@@ -653,7 +653,7 @@ fn sound(which: u8) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
     /// Whatever bytes change and wherever the file ends: a typed error or pixels, mapped and read alike.
     #[test]
     fn mutated_files_end_in_an_error_or_in_pixels(

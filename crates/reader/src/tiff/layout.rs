@@ -175,8 +175,9 @@ impl Layout {
     /// Bytes that an uncompressed block of that many rows must have; `None` where a codec decides.
     pub(super) fn plain_bytes(&self, rows: u64) -> Option<u64> {
         match (self.row_bytes, self.packed) {
-            (Some(row), _) => row.checked_mul(rows),
-            (None, Some((row, sy))) => row.checked_mul(rows.div_ceil(sy)),
+            // More than 64 bits can count is more than any file has.
+            (Some(row), _) => Some(row.saturating_mul(rows)),
+            (None, Some((row, sy))) => Some(row.saturating_mul(rows.div_ceil(sy))),
             (None, None) => None,
         }
     }
@@ -263,7 +264,8 @@ impl Layout {
 
     fn find_one_run(&self, file: &TiffFile, align: u64, row_bytes: u64) -> Result<bool> {
         let blocks = self.blocks();
-        let start = file.uint(&self.offsets, 0)?;
+        // Where a table is broken, the block that needs it says so.
+        let Ok(start) = file.uint(&self.offsets, 0) else { return Ok(false) };
         // Padded tiles of several planes are not evenly spaced in the image's rows.
         if self.tiled && self.planes > 1 {
             return Ok(false);
@@ -271,7 +273,12 @@ impl Layout {
         let rows = self.extent.height;
         let total = row_bytes.checked_mul(rows).and_then(|b| b.checked_mul(self.planes));
         let inside = total.is_some_and(|total| file.store.check(start, total).is_ok());
-        if self.across != 1 || start == 0 || start % align != 0 || !inside || self.offsets.count < blocks {
+        if self.across != 1
+            || start == 0
+            || !start.is_multiple_of(align)
+            || !inside
+            || self.offsets.count < blocks
+        {
             return Ok(false);
         }
         let bytes_of = |index: u64| row_bytes * self.stored_rows(index % self.down);
