@@ -110,8 +110,8 @@ float16 and float32, else float64. Integers round half to even.")]
 pub(crate) struct Mean {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.npy, .raw, - for standard output); without it, print
-    /// the mean of all valid samples
+    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output); without
+    /// it, print the mean of all valid samples
     pub(crate) output: Option<PathBuf>,
     /// Print the mean of all valid samples as JSON (without OUTPUT)
     #[arg(long, conflicts_with = "output")]
@@ -140,7 +140,7 @@ once, half to even, and saturate.")]
 pub(crate) struct Convert {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.npy, .raw, - for standard output)
+    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output)
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) types: Types,
@@ -162,7 +162,7 @@ The same seed gives the same image on every machine.")]
 pub(crate) struct Generate {
     /// What to paint
     pub(crate) pattern: Pattern,
-    /// Where to write (.npy, .raw, - for standard output)
+    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output)
     pub(crate) output: PathBuf,
     /// Columns
     #[arg(long, value_name = "N", value_parser = parse::size)]

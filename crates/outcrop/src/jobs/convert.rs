@@ -2,11 +2,11 @@
 
 use outcrop_core::{DataType, Result, Source};
 use outcrop_ops::map::Convert;
-use outcrop_scheduler::{Input, Runtime};
-use outcrop_writer::OutputImage;
+use outcrop_scheduler::Runtime;
 
+use super::write::Write;
+use crate::Region;
 use crate::output::{Output, carry, retyped};
-use crate::{Region, jobs};
 
 /// What [`convert`] does on the way.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,15 @@ pub fn convert(
     let (metadata, nodata) = carry(image, window, &channels);
     let metadata = retyped(metadata, image.dtype, dtype);
     let nodata: Vec<_> = nodata.into_iter().filter(|v| v.fits(dtype)).collect();
-    let made =
-        OutputImage { extent: jobs::extent(window, &map), dtype, metadata: &metadata, nodata: &nodata };
-    jobs::write(runtime, "convert", Input { source, channels }, window, region.chunk, &map, &made, output)
+    let job = Write {
+        stage: "convert",
+        source,
+        window,
+        channels,
+        chunk: region.chunk,
+        map: &map,
+        metadata: &metadata,
+        nodata: &nodata,
+    };
+    job.run(runtime, output)
 }
