@@ -206,7 +206,7 @@ impl Validity {
 /// Whether a sample is that nodata value: equal as a number, or both NaN.
 #[inline(always)]
 pub(crate) fn same<T: Sample>(sample: T, nodata: T) -> bool {
-    sample == nodata || nodata.is_nan() && sample.is_nan()
+    (sample == nodata) | (nodata.is_nan() & sample.is_nan())
 }
 
 /// [`Validity`] applied to one chunk.

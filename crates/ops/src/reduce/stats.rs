@@ -1,6 +1,6 @@
 //! [`Stats`]: counts, extremes with their first positions, sum, mean, variance and standard deviation by channel.
 
-use ndarray::{ArrayView1, ArrayView3, s};
+use ndarray::{ArrayView1, ArrayView3, Axis, s};
 use outcrop_core::{Chunk, DataType, Rect, Reduce, Result, Sample, Value, with_pixels};
 
 use super::exact::{ExactSum, ExactSums, Scratch, Span, fold, fold_interleaved};
@@ -10,7 +10,7 @@ use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, same};
 
 /// Bytes of a band of rows that is walked once for each channel: it stays in the second-level cache.
 const BAND_BYTES: usize = 256 << 10;
-/// Samples gathered before they are folded.
+/// Samples gathered before they are folded; no more than twice as many are held.
 const GATHER: usize = 4096;
 const NAME: &str = "outcrop stats";
 const VERSION: u32 = 1;
@@ -187,18 +187,19 @@ impl<T: Sample> Gather<T> {
         for y in rows {
             let row = view.slice(s![y, .., c]);
             if let (false, Some(nodata)) = (keeps_all, &nodata) {
-                self.hold_without(nodata, row, channel);
-                self.fold_held(channel, span, GATHER);
+                for part in row.axis_chunks_iter(Axis(0), GATHER) {
+                    self.hold_without(nodata, part, channel);
+                    self.fold_held(channel, span, GATHER);
+                }
             } else if !keeps_all {
                 bound.classify(c, y, row, &mut self.classes);
-                for (&v, &class) in row.iter().zip(&self.classes) {
-                    if class == Class::Valid {
-                        self.held.push(v);
-                    } else {
-                        channel.counts.leave(class);
+                for (x, &v) in row.iter().enumerate() {
+                    match self.classes[x] {
+                        Class::Valid => self.held.push(v),
+                        class => channel.counts.leave(class),
                     }
+                    self.fold_held(channel, span, GATHER);
                 }
-                self.fold_held(channel, span, GATHER);
             } else if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
                 fold(samples, &mut channel.sums, span, &mut self.scratch);
             } else if let Some(samples) = view.slice(s![y, .., ..]).as_slice() {
@@ -212,25 +213,43 @@ impl<T: Sample> Gather<T> {
                     self.fold_held(channel, span, GATHER);
                 }
             } else {
-                self.held.extend(row.iter());
-                self.fold_held(channel, span, GATHER);
+                for part in row.axis_chunks_iter(Axis(0), GATHER) {
+                    self.held.extend(part);
+                    self.fold_held(channel, span, GATHER);
+                }
             }
         }
         self.fold_held(channel, span, 1);
         self.scratch.drain(&mut channel.sums);
     }
 
-    /// Holds the samples of a row that are not nodata, and counts the others. No branch depends on a sample.
+    /// Holds the samples of a part of a row that are not nodata, and counts the others. No branch depends on one
+    /// sample alone; runs without nodata, and of nothing else, pass quickly.
     fn hold_without(&mut self, nodata: &[T], row: ArrayView1<'_, T>, channel: &mut ChannelPartial) {
-        let start = self.held.len();
-        let mut end = start;
-        self.held.resize(start + row.len(), T::default());
-        for &v in &row {
-            self.held[end] = v;
-            end += usize::from(!nodata.iter().fold(false, |any, &value| any | same(v, value)));
+        let leaves = |v: T| nodata.iter().fold(false, |any, &value| any | same(v, value));
+        for part in row.axis_chunks_iter(Axis(0), 128) {
+            let (start, len) = (self.held.len(), part.len());
+            if let Some(samples) = part.as_slice() {
+                // One value at a time, so that the compiler makes vectors of the comparisons.
+                let meets = |value: T| samples.iter().fold(false, |any, &v| any | same(v, value));
+                if !nodata.iter().any(|&value| meets(value)) {
+                    self.held.extend_from_slice(samples);
+                    continue;
+                }
+                if samples.iter().all(|&v| leaves(v)) {
+                    channel.counts.nodata += len as u64;
+                    continue;
+                }
+            }
+            self.held.resize(start + len, T::default());
+            let mut end = start;
+            for &v in &part {
+                self.held[end] = v;
+                end += usize::from(!leaves(v));
+            }
+            channel.counts.nodata += (start + len - end) as u64;
+            self.held.truncate(end);
         }
-        channel.counts.nodata += (start + row.len() - end) as u64;
-        self.held.truncate(end);
     }
 
     /// Holds one channel of whole pixels of C channels.
@@ -325,7 +344,7 @@ impl Reduce for Stats {
         let mut partial = self.start();
         for channel in &mut partial.channels {
             for v in channel.counts.fields_mut() {
-                *v = from.u64()?;
+                *v = from.count()?;
             }
             channel.extrema = Extrema::load(self.validity.dtype(), &mut from)?;
             channel.sums = ExactSums::load(self.validity.dtype(), &mut from)?;
