@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use outcrop::{
-    Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy, Observer,
-    OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions, Source, ValidityOptions,
-    Value,
+    BigTiff, Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy,
+    Observer, OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions, Source,
+    TiffOptions, ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
@@ -137,6 +137,36 @@ pub(crate) fn output(path: &Path, target: &Target, input: Option<&Path>) -> anyh
         }
     }
     Ok(output)
+}
+
+/// What was typed about a TIFF; refused where the output is none.
+///
+/// # Errors
+/// [`Error::Usage`] for options that do not exist, and for an output of another format.
+pub(crate) fn tiff(typed: &args::Tiff, output: &mut Output) -> outcrop::Result<()> {
+    let given = if !typed.co.is_empty() {
+        "--co"
+    } else if typed.bigtiff.is_some() {
+        "--bigtiff"
+    } else if typed.sparse {
+        "--sparse"
+    } else {
+        return Ok(());
+    };
+    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
+    if format.is_some_and(|format| format != OutputFormat::Tiff) {
+        return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)")));
+    }
+    let mut options = TiffOptions::from_creation_options(typed.co.iter().map(String::as_str))?;
+    match typed.bigtiff {
+        None => {}
+        Some(args::BigTiff::Auto) => options.bigtiff = BigTiff::Auto,
+        Some(args::BigTiff::Yes) => options.bigtiff = BigTiff::Yes,
+        Some(args::BigTiff::No) => options.bigtiff = BigTiff::No,
+    }
+    options.sparse |= typed.sparse;
+    output.options.tiff = options;
+    Ok(())
 }
 
 /// Whether a file is the input or one that is open for reading: so the system itself knows the data file beside an

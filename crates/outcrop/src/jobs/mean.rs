@@ -46,9 +46,8 @@ pub fn mean(
         window,
         channels,
         chunk: region.chunk,
-        map: &map,
         metadata: &metadata,
         nodata: &nodata,
     };
-    job.run(runtime, output)
+    job.run(runtime, &map, output)
 }

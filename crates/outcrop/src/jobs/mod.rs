@@ -5,6 +5,6 @@ mod mean;
 mod stats;
 mod write;
 
-pub use convert::{ConvertOptions, convert};
+pub use convert::{ConvertOptions, ScaleBy, convert};
 pub use mean::{MeanOptions, mean};
 pub use stats::{MeanOfAll, StatsOptions, mean_of_all, stats};
