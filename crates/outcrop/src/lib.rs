@@ -1,7 +1,7 @@
 //! Images bigger than memory, in parallel and in bounded memory.
 //!
 //! An image is opened as a [`Source`], a [`Region`] says which part of it is meant, and a job answers: [`stats`],
-//! [`mean`], [`convert`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
+//! [`measure`], [`mean`], [`reduce_channels`], [`reduce_axes`], [`convert`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
 //! more than the budget, however large the image. Answers are exact and the same for every number of threads.
 //!
 //! ```
@@ -24,15 +24,20 @@
 //! The parts are crates of their own, for those who build other jobs: `outcrop-core` has the words and traits,
 //! `outcrop-reader` sources, `outcrop-ops` kernels, `outcrop-writer` sinks, `outcrop-scheduler` the threads.
 
+mod held;
 mod jobs;
+mod mask;
 mod output;
 mod place;
 mod region;
 mod validity;
 
 pub use jobs::{
-    ConvertOptions, MeanOfAll, MeanOptions, ScaleBy, StatsOptions, convert, mean, mean_of_all, stats,
+    AxisReduction, ChannelReduction, ConvertOptions, Ddof, Figures, MeanOfAll, MeanOptions, MeasureOptions,
+    Measured, Reduced, ScaleBy, StatsOptions, convert, mean, mean_of_all, measure, reduce_axes,
+    reduce_channels, stats,
 };
+pub use mask::Mask;
 pub use output::Output;
 pub use region::Region;
 pub use validity::{Nodata, ValidityOptions};
@@ -44,9 +49,12 @@ pub use outcrop_core::{
 };
 #[doc(no_inline)]
 pub use outcrop_ops::{
-    NanPolicy,
+    Exact, NanPolicy,
     map::Scale,
-    reduce::{ChannelStats, ExactSum},
+    reduce::{
+        BinCounts, ChannelStats, CovarianceMatrix, ExactSum, HistogramSpec, Method, Op, Over, Percentile,
+        PercentileSpec, Shape,
+    },
 };
 #[doc(no_inline)]
 pub use outcrop_reader::{

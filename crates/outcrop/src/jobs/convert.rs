@@ -87,6 +87,7 @@ pub fn convert(
         source,
         window,
         channels,
+        mask: None,
         chunk: region.chunk,
         metadata: &metadata,
         nodata: &nodata,

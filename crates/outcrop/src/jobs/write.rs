@@ -13,6 +13,8 @@ pub(super) struct Write<'a> {
     pub(super) source: &'a dyn Source,
     pub(super) window: Rect,
     pub(super) channels: Channels,
+    /// A second input, which only maps that know of it look at.
+    pub(super) mask: Option<Input<'a>>,
     pub(super) chunk: Option<(u64, u64)>,
     /// What goes along with the pixels.
     pub(super) metadata: &'a Metadata,
@@ -52,7 +54,8 @@ impl Opened<'_> {
     /// Plans and runs.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map) -> Result<()> {
         let Opened { job, sink } = self;
-        let inputs = [Input { source: job.source, channels: job.channels }];
+        let image = Input { source: job.source, channels: job.channels };
+        let inputs: Vec<_> = std::iter::once(image).chain(job.mask).collect();
         let plan = Plan::write(job.stage, &inputs, job.window, job.chunk, map.output(), &*sink)?;
         runtime.write(&plan, &inputs, map, sink)
     }
