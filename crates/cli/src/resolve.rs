@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use outcrop::{
-    BigTiff, Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy,
-    Observer, OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions, Source,
-    TiffOptions, ValidityOptions, Value,
+    BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image, InputFormat, IoMode, Limits, Mask,
+    NanPolicy, Observer, OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions,
+    Source, TiffOptions, ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
@@ -47,6 +47,13 @@ impl Session {
             observer: progress,
         })?;
         Ok(Session { runtime, budget, verbose: running.verbose })
+    }
+
+    /// Says with `-v` how often the pixels of an input were read.
+    pub(crate) fn say_passes(&self, passes: usize) {
+        if self.verbose {
+            exit::say(&format!("{passes} {} over the pixels", if passes == 1 { "pass" } else { "passes" }));
+        }
     }
 
     /// Says with `-v` what was used.
@@ -197,18 +204,45 @@ pub(crate) fn validity(validity: &Validity) -> ValidityOptions {
     }
 }
 
-/// Which values leave the pixels of an image of means: only those that were typed.
-///
-/// # Errors
-/// [`Error::Usage`] for `--nan omit`: such an image always propagates NaN.
-pub(crate) fn given_nodata(validity: &Validity) -> outcrop::Result<Option<Vec<Value>>> {
-    if validity.nan == Some(args::Nan::Omit) {
-        return Err(Error::Usage("an image of means propagates NaN: --nan omit works without OUTPUT".into()));
-    }
-    Ok(match &validity.nodata {
+/// Which values leave the pixels of an image over channels: only those that were typed.
+pub(crate) fn given_nodata(validity: &Validity) -> Option<Vec<Value>> {
+    match &validity.nodata {
         Some(Nodata::Values(values)) => Some(values.clone()),
         _ => None,
-    })
+    }
+}
+
+/// A mask that was opened, if one was named.
+pub(crate) struct OpenMask {
+    source: Option<Box<dyn Source>>,
+    name: String,
+    alpha: bool,
+}
+
+/// Opens the mask for an image. A raw one holds bytes, as many rows and columns as the image.
+pub(crate) fn mask(validity: &Validity, image: &Image) -> anyhow::Result<OpenMask> {
+    let Some(path) = &validity.mask else {
+        return Ok(OpenMask { source: None, name: String::new(), alpha: validity.alpha_mask });
+    };
+    let mut options = OpenOptions::default();
+    if OutputFormat::of_path(path) == Some(OutputFormat::Raw) && !path.with_extension("hdr").is_file() {
+        options.raw.shape = Some(Extent { channels: 1, ..image.extent });
+        options.raw.dtype = Some("uint8".into());
+    }
+    let name = path.display().to_string();
+    let source = outcrop::open(path, &options).with_context(|| format!("the mask {name}"))?;
+    Ok(OpenMask { source: Some(source), name, alpha: false })
+}
+
+impl OpenMask {
+    /// As the library takes it.
+    pub(crate) fn get(&self) -> Mask<'_> {
+        match &self.source {
+            Some(source) => Mask::Image { source: &**source, name: &self.name },
+            None if self.alpha => Mask::Alpha,
+            None => Mask::None,
+        }
+    }
 }
 
 /// Does the same for each input, and goes on to the next where one fails, as `cat` does: a bad file among
