@@ -13,6 +13,7 @@ Examples:
   outcrop stats scan.tif --window 0,0,4096,4096 --json
   outcrop stats dump.bin --shape 40000,60000,3 --dtype uint16
   outcrop mean scan.tif mean.npy
+  outcrop reduce max scan.tif max.npy --over c
   outcrop convert cube.hdr cube.npy
   outcrop generate squares test.npy --width 20000 --height 20000
 
@@ -33,8 +34,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Show what a file holds, without reading pixels
     Info(Info),
-    /// Count, extrema, sum, mean and standard deviation of each channel
-    Stats(Stats),
+    /// Count, extrema, sum, mean, deviation, percentiles ... of each channel
+    Stats(Box<Stats>),
+    /// Reduce channels, rows, columns or all to one sample each
+    Reduce(Box<Reduce>),
     /// Mean over the channels of each pixel, or of the whole image
     Mean(Mean),
     /// Write an image's pixels in another format
@@ -74,11 +77,14 @@ pub(crate) struct Info {
 Examples:
   outcrop stats scan.tif
   outcrop stats a.tif b.tif c.npy --json
-  outcrop stats dem.tif --nodata -9999
+  outcrop stats dem.tif --nodata -9999 --percentiles 1,50,99
+  outcrop stats scan.tif --histogram 16:0:256 --moments --all-channels
+  outcrop stats classes.tif --unique --mask valid.tif
   outcrop stats dump.bin --shape 4000,6000,3 --dtype uint16 --channels 1,3
 
 Nodata, NaN and masked samples leave every figure; infinities stay.
-`--nodata none --nan propagate` gives plain IEEE figures.")]
+`--nodata none --nan propagate` gives plain IEEE figures. Everything that one
+read can answer is answered by one; -v and JSON say how many it took.")]
 pub(crate) struct Stats {
     /// Images to measure
     #[arg(required = true, value_name = "INPUT")]
@@ -86,9 +92,98 @@ pub(crate) struct Stats {
     /// One JSON object per input
     #[arg(long)]
     pub(crate) json: bool,
+    /// One line per channel, with commas between the figures
+    #[arg(long, conflicts_with_all = ["json", "histogram", "unique", "covariance"])]
+    pub(crate) csv: bool,
+    /// Figures of each channel (the default)
+    #[arg(long, conflicts_with = "all_channels")]
+    pub(crate) per_channel: bool,
+    /// Figures of all channels together
+    #[arg(long)]
+    pub(crate) all_channels: bool,
+    /// Divisor of variances: valid - N (0 = population, 1 = sample)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) ddof: u64,
+    /// Skewness and kurtosis too
+    #[arg(long)]
+    pub(crate) moments: bool,
+    /// Percentiles, exact: 0.1,25,50,99.9
+    #[arg(long, value_name = "LIST", value_parser = parse::percentiles)]
+    pub(crate) percentiles: Option<outcrop::PercentileSpec>,
+    /// How a percentile between two samples is found, by NumPy's names
+    #[arg(long, value_name = "NAME", default_value = "linear", hide_default_value = true,
+          value_parser = parse::method)]
+    pub(crate) method: outcrop::Method,
+    /// Counts in bins of equal width, from the least to the greatest sample
+    #[arg(long, value_name = "BINS[:MIN:MAX]", allow_hyphen_values = true, value_parser = parse::histogram)]
+    pub(crate) histogram: Option<outcrop::HistogramSpec>,
+    /// How often each value of integer classes occurs
+    #[arg(long)]
+    pub(crate) unique: bool,
+    /// Covariance and correlation of the channels
+    #[arg(long)]
+    pub(crate) covariance: bool,
     /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
     #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
     pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Operations: mean, sum, min, max, range, median, percentile:Q, var, std,
+argmin, argmax, any, all, count-valid, norm-l1, norm-l2, product.
+
+Examples:
+  outcrop reduce max scan.tif brightest.npy --over c
+  outcrop reduce median cube.hdr background.tif --over c
+  outcrop reduce mean frame.npy profile.npy --over y
+  outcrop reduce percentile:99.9 scan.tif --over yx
+  outcrop reduce sum scan.tif --over yxc --json
+
+The output over c is an image of one channel. Over y it has one row and over
+x one column: shape (1, W, C) or (H, 1, C); over yx it is (1, 1, C) and over
+yxc one sample. C is left out of .npy shapes where it is 1.
+
+Sample types: the input's for min, max, range, and medians of an odd number;
+float32 for mean, std, var, norm-l2 and other percentiles of samples of up to
+16 bits and float32, else float64; int64, uint64 or float64 for sums; int64
+for places, which count from 0. Every result is evaluated exactly and rounded
+once; integers saturate.
+
+Over c NaN propagates and only --nodata that was typed counts; over other axes
+nodata of the file and NaN leave, as in stats.")]
+pub(crate) struct Reduce {
+    /// What to compute
+    #[arg(value_name = "OP", value_parser = parse::op)]
+    pub(crate) op: outcrop::Op,
+    /// Image to read
+    pub(crate) input: PathBuf,
+    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output); without
+    /// it, print the results (over yx and yxc)
+    pub(crate) output: Option<PathBuf>,
+    /// The axes that vanish: c, y, x, yx or yxc
+    #[arg(long, value_name = "AXES", value_parser = parse::axes)]
+    pub(crate) over: parse::Axes,
+    /// Divisor of var and std: valid - N (0 = population, 1 = sample)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) ddof: u64,
+    /// How a percentile between two samples is found, by NumPy's names
+    #[arg(long, value_name = "NAME", default_value = "linear", hide_default_value = true,
+          value_parser = parse::method)]
+    pub(crate) method: outcrop::Method,
+    /// Print the results as JSON (without OUTPUT)
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) types: Types,
+    #[command(flatten)]
+    pub(crate) target: Target,
     #[command(flatten)]
     pub(crate) validity: Validity,
     #[command(flatten)]
@@ -106,7 +201,8 @@ Examples:
   outcrop mean scan.tif                 the mean of all valid samples
 
 The output has one channel: float32 for samples of up to 16 bits and for
-float16 and float32, else float64. Integers round half to even.")]
+float16 and float32, else float64. Integers round half to even. `mean` is
+short for `reduce mean --over c`.")]
 pub(crate) struct Mean {
     /// Image to read
     pub(crate) input: PathBuf,
@@ -134,9 +230,14 @@ Examples:
   outcrop convert scan.tif scan.npy
   outcrop convert scan.tif part.raw --window 0,0,4096,4096 --channels 1
   outcrop convert dem.tif dem.npy --dtype float32
+  outcrop convert cube.npy cube.tif --co COMPRESS=ZSTD --co BLOCKXSIZE=256
+  outcrop convert ct.tif ct8.tif --dtype uint8 --scale percentile:2:98
 
-Pixels are unchanged unless a sample type is given; then they are rounded
-once, half to even, and saturate.")]
+Pixels are unchanged unless a sample type or a scale is given; then they are
+rounded once, half to even, and saturate. Creation options (--co) are spelled
+as GDAL's: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG), ZLEVEL,
+ZSTD_LEVEL, LZMA_PRESET, JPEG_QUALITY, JPEG_SUBSAMPLING, PREDICTOR, TILED,
+BLOCKXSIZE, BLOCKYSIZE, INTERLEAVE, BIGTIFF, SPARSE_OK.")]
 pub(crate) struct Convert {
     /// Image to read
     pub(crate) input: PathBuf,
@@ -144,8 +245,20 @@ pub(crate) struct Convert {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) types: Types,
+    /// Scale samples: min:max[:outmin:outmax], auto or percentile:LOW:HIGH
+    ///
+    /// One scale for all channels, from the input values to the whole range
+    /// of an integer type, or to 0..1 of floats. `auto` finds the least and
+    /// the greatest sample in a pass before; `percentile:2:98` finds those.
+    #[arg(long, value_name = "SCALE", allow_hyphen_values = true, value_parser = parse::scale)]
+    pub(crate) scale: Option<outcrop::ScaleBy>,
+    /// What NaN becomes (0 by default where the output is of integers)
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, value_parser = parse::value)]
+    pub(crate) nan: Option<outcrop::Value>,
     #[command(flatten)]
     pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) tiff: Tiff,
     #[command(flatten)]
     pub(crate) reading: Reading,
     #[command(flatten)]
@@ -232,6 +345,21 @@ pub(crate) struct Target {
     pub(crate) overwrite: bool,
 }
 
+/// How a TIFF is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TIFF output")]
+pub(crate) struct Tiff {
+    /// Creation option, as GDAL spells it; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) co: Vec<String>,
+    /// 64-bit offsets: auto, yes or no
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    pub(crate) bigtiff: Option<BigTiff>,
+    /// Leave out blocks that hold only nodata (zeros where none is declared)
+    #[arg(long)]
+    pub(crate) sparse: bool,
+}
+
 /// Which samples count.
 #[derive(Debug, Args)]
 pub(crate) struct Validity {
@@ -246,6 +374,12 @@ pub(crate) struct Validity {
     /// What NaN samples do to figures: omit (the default) or propagate
     #[arg(long, value_name = "POLICY", hide_possible_values = true)]
     pub(crate) nan: Option<Nan>,
+    /// Only pixels where this image of the same size is not zero
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mask: Option<PathBuf>,
+    /// Only pixels where the image's own alpha channel is not zero
+    #[arg(long, conflicts_with = "mask")]
+    pub(crate) alpha_mask: bool,
 }
 
 /// What to read and how to understand it.
@@ -343,6 +477,14 @@ pub(crate) enum Nan {
     Omit,
     /// One NaN makes the figures NaN
     Propagate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BigTiff {
+    /// Where the file could become larger than 4 GiB
+    Auto,
+    Yes,
+    No,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

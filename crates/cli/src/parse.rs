@@ -1,6 +1,9 @@
 //! The small languages of option values: shapes, windows, lists of channels, nodata.
 
-use outcrop::{ByteOrder, DataType, Extent, InputFormat, Interleave, OutputFormat, Rect, Value};
+use outcrop::{
+    ByteOrder, DataType, Extent, HistogramSpec, InputFormat, Interleave, Method, Op, OutputFormat, Over,
+    PercentileSpec, Rect, Value,
+};
 
 /// Parts of a list of whole numbers.
 fn numbers(text: &str, wanted: &str) -> Result<Vec<u64>, String> {
@@ -77,6 +80,16 @@ pub(crate) fn chunk(text: &str) -> Result<(u64, u64), String> {
     }
 }
 
+/// How samples are scaled.
+pub(crate) fn scale(text: &str) -> Result<outcrop::ScaleBy, String> {
+    outcrop::ScaleBy::parse(text).map_err(|e| e.to_string())
+}
+
+/// One number of any sample type.
+pub(crate) fn value(text: &str) -> Result<Value, String> {
+    Value::parse(text).ok_or_else(|| format!("expected a number, found `{text}`"))
+}
+
 /// A number of threads.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -142,6 +155,50 @@ pub(crate) fn nodata(text: &str) -> Result<Nodata, String> {
             .ok_or_else(|| format!("expected a number, several with commas between, or none, found `{text}`"))
     };
     text.split(',').map(value).collect::<Result<_, _>>().map(Nodata::Values)
+}
+
+/// `0.1,25,50`: each of them once.
+pub(crate) fn percentiles(text: &str) -> Result<PercentileSpec, String> {
+    let mut spec = PercentileSpec::parse(text).map_err(|e| e.to_string())?;
+    let mut seen: Vec<String> = Vec::new();
+    spec.percentiles.retain(|p| {
+        let new = !seen.iter().any(|text| text == p.text());
+        seen.push(p.text().to_owned());
+        new
+    });
+    Ok(spec)
+}
+
+/// A method for percentiles.
+pub(crate) fn method(text: &str) -> Result<Method, String> {
+    Method::from_name(text).map_err(|e| e.to_string())
+}
+
+/// `BINS[:MIN:MAX]`.
+pub(crate) fn histogram(text: &str) -> Result<HistogramSpec, String> {
+    HistogramSpec::parse(text).map_err(|e| e.to_string())
+}
+
+/// The name of a reduction.
+pub(crate) fn op(text: &str) -> Result<Op, String> {
+    Op::parse(text).map_err(|e| e.to_string())
+}
+
+/// The axes that a reduction makes vanish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Axes {
+    /// The channels of each pixel: the result is an image.
+    Channels,
+    /// Rows, columns or both, or all three.
+    Over(Over),
+}
+
+/// `c`, `y`, `x`, `yx` or `yxc`.
+pub(crate) fn axes(text: &str) -> Result<Axes, String> {
+    match text {
+        "c" => Ok(Axes::Channels),
+        _ => Over::parse(text).map(Axes::Over).map_err(|e| e.to_string()),
+    }
 }
 
 #[cfg(test)]

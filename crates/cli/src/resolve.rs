@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use outcrop::{
-    Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy, Observer,
-    OpenOptions, Output, RawOptions, Region, Runtime, RuntimeOptions, Source, ValidityOptions, Value,
+    BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image, InputFormat, IoMode, Limits, Mask,
+    NanPolicy, Observer, OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions,
+    Source, TiffOptions, ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
@@ -36,8 +37,8 @@ impl Session {
             progress.event(Event::Warning(warning));
         }
         if running.verbose {
-            eprintln!("outcrop: {} threads ({})", limits.threads, limits.threads_from);
-            eprintln!("outcrop: {} of memory ({})", bytes(limits.memory), limits.memory_from);
+            exit::say(&format!("{} threads ({})", limits.threads, limits.threads_from));
+            exit::say(&format!("{} of memory ({})", bytes(limits.memory), limits.memory_from));
         }
         let runtime = Runtime::new(RuntimeOptions {
             threads: limits.threads,
@@ -48,12 +49,19 @@ impl Session {
         Ok(Session { runtime, budget, verbose: running.verbose })
     }
 
+    /// Says with `-v` how often the pixels of an input were read.
+    pub(crate) fn say_passes(&self, passes: usize) {
+        if self.verbose {
+            exit::say(&format!("{passes} {} over the pixels", if passes == 1 { "pass" } else { "passes" }));
+        }
+    }
+
     /// Says with `-v` what was used.
     pub(crate) fn end(self) {
         if self.verbose {
             let peak = memory::peak_bytes().map_or("unknown".into(), bytes);
             let most = bytes(self.budget.most_used());
-            eprintln!("outcrop: at most {most} of the budget in use, peak resident memory {peak}");
+            exit::say(&format!("at most {most} of the budget in use, peak resident memory {peak}"));
         }
     }
 }
@@ -119,31 +127,66 @@ pub(crate) fn types<'a>(
     }
 }
 
-/// The output, checked not to be one of the files that are open for reading.
-pub(crate) fn output(path: &Path, target: &Target) -> anyhow::Result<Output> {
+/// The output, checked not to be a file that the input is made of. To be called while the input is open.
+pub(crate) fn output(path: &Path, target: &Target, input: Option<&Path>) -> anyhow::Result<Output> {
     let mut output = if path == Path::new("-") { Output::default() } else { Output::new(path) };
     output.options.format = target.to;
     output.options.overwrite =
         if target.overwrite { outcrop::Overwrite::Replace } else { outcrop::Overwrite::Refuse };
     if let Some(path) = &output.path {
-        refuse_input(path)?;
+        let mut made = vec![path.clone()];
+        if target.to.or(OutputFormat::of_path(path)) == Some(OutputFormat::Envi) {
+            made.extend([path.with_extension("raw"), path.with_extension("hdr")]);
+        }
+        if made.iter().any(|made| is_read(made, input)) {
+            let message = format!("{}: the output is the input: name another file", path.display());
+            return Err(Error::Usage(message).into());
+        }
     }
     Ok(output)
 }
 
-/// Refuses an output that is a file we read. Called while the inputs are open, so that the system itself knows all
-/// of them: the data file beside an ENVI header, links, other spellings of a path.
-fn refuse_input(output: &Path) -> anyhow::Result<()> {
-    let Ok(found) = fs::metadata(output) else { return Ok(()) };
-    let same = |open: fs::Metadata| (open.dev(), open.ino()) == (found.dev(), found.ino());
-    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let above_stderr =
-        open.filter(|fd| fd.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) > Some(2));
-    if found.is_file() && above_stderr.filter_map(|fd| fs::metadata(fd.path()).ok()).any(same) {
-        let message = format!("{}: the output is the input: name another file", output.display());
-        return Err(Error::Usage(message).into());
+/// What was typed about a TIFF; refused where the output is none.
+///
+/// # Errors
+/// [`Error::Usage`] for options that do not exist, and for an output of another format.
+pub(crate) fn tiff(typed: &args::Tiff, output: &mut Output) -> outcrop::Result<()> {
+    let given = if !typed.co.is_empty() {
+        "--co"
+    } else if typed.bigtiff.is_some() {
+        "--bigtiff"
+    } else if typed.sparse {
+        "--sparse"
+    } else {
+        return Ok(());
+    };
+    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
+    if format.is_some_and(|format| format != OutputFormat::Tiff) {
+        return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)")));
     }
+    let mut options = TiffOptions::from_creation_options(typed.co.iter().map(String::as_str))?;
+    match typed.bigtiff {
+        None => {}
+        Some(args::BigTiff::Auto) => options.bigtiff = BigTiff::Auto,
+        Some(args::BigTiff::Yes) => options.bigtiff = BigTiff::Yes,
+        Some(args::BigTiff::No) => options.bigtiff = BigTiff::No,
+    }
+    options.sparse |= typed.sparse;
+    output.options.tiff = options;
     Ok(())
+}
+
+/// Whether a file is the input or one that is open for reading: so the system itself knows the data file beside an
+/// ENVI header, links, and other spellings of a path.
+fn is_read(file: &Path, input: Option<&Path>) -> bool {
+    let Ok(found) = fs::metadata(file) else { return false };
+    let same = |other: &Path| {
+        fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == (found.dev(), found.ino()))
+    };
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let mut above_stderr =
+        open.filter(|fd| fd.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) > Some(2));
+    found.is_file() && (input.is_some_and(same) || above_stderr.any(|fd| same(&fd.path())))
 }
 
 /// Which samples count in figures.
@@ -161,18 +204,45 @@ pub(crate) fn validity(validity: &Validity) -> ValidityOptions {
     }
 }
 
-/// Which values leave the pixels of an image of means: only those that were typed.
-///
-/// # Errors
-/// [`Error::Usage`] for `--nan omit`: such an image always propagates NaN.
-pub(crate) fn given_nodata(validity: &Validity) -> outcrop::Result<Option<Vec<Value>>> {
-    if validity.nan == Some(args::Nan::Omit) {
-        return Err(Error::Usage("an image of means propagates NaN: --nan omit works without OUTPUT".into()));
-    }
-    Ok(match &validity.nodata {
+/// Which values leave the pixels of an image over channels: only those that were typed.
+pub(crate) fn given_nodata(validity: &Validity) -> Option<Vec<Value>> {
+    match &validity.nodata {
         Some(Nodata::Values(values)) => Some(values.clone()),
         _ => None,
-    })
+    }
+}
+
+/// A mask that was opened, if one was named.
+pub(crate) struct OpenMask {
+    source: Option<Box<dyn Source>>,
+    name: String,
+    alpha: bool,
+}
+
+/// Opens the mask for an image. A raw one holds bytes, as many rows and columns as the image.
+pub(crate) fn mask(validity: &Validity, image: &Image) -> anyhow::Result<OpenMask> {
+    let Some(path) = &validity.mask else {
+        return Ok(OpenMask { source: None, name: String::new(), alpha: validity.alpha_mask });
+    };
+    let mut options = OpenOptions::default();
+    if OutputFormat::of_path(path) == Some(OutputFormat::Raw) && !path.with_extension("hdr").is_file() {
+        options.raw.shape = Some(Extent { channels: 1, ..image.extent });
+        options.raw.dtype = Some("uint8".into());
+    }
+    let name = path.display().to_string();
+    let source = outcrop::open(path, &options).with_context(|| format!("the mask {name}"))?;
+    Ok(OpenMask { source: Some(source), name, alpha: false })
+}
+
+impl OpenMask {
+    /// As the library takes it.
+    pub(crate) fn get(&self) -> Mask<'_> {
+        match &self.source {
+            Some(source) => Mask::Image { source: &**source, name: &self.name },
+            None if self.alpha => Mask::Alpha,
+            None => Mask::None,
+        }
+    }
 }
 
 /// Does the same for each input, and goes on to the next where one fails, as `cat` does: a bad file among

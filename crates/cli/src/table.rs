@@ -14,6 +14,8 @@ const DIGITS: std::ops::RangeInclusive<usize> = 3..=10;
 pub(crate) enum Cell {
     /// A number, shortened where there is no room.
     Number(Value),
+    /// A text, kept as it is.
+    Text(String),
     /// Nothing to show.
     Undefined,
 }
@@ -53,6 +55,7 @@ impl Cell {
     fn show(&self, digits: usize) -> String {
         match self {
             Cell::Undefined => "-".into(),
+            Cell::Text(text) => text.clone(),
             Cell::Number(Value::Int(i)) => {
                 let exact = i.to_string();
                 // An integer is shown whole while the digits last: ten of them and a few more.

@@ -1,7 +1,7 @@
 //! Images bigger than memory, in parallel and in bounded memory.
 //!
 //! An image is opened as a [`Source`], a [`Region`] says which part of it is meant, and a job answers: [`stats`],
-//! [`mean`], [`convert`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
+//! [`measure`], [`mean`], [`reduce_channels`], [`reduce_axes`], [`convert`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
 //! more than the budget, however large the image. Answers are exact and the same for every number of threads.
 //!
 //! ```
@@ -24,12 +24,20 @@
 //! The parts are crates of their own, for those who build other jobs: `outcrop-core` has the words and traits,
 //! `outcrop-reader` sources, `outcrop-ops` kernels, `outcrop-writer` sinks, `outcrop-scheduler` the threads.
 
+mod held;
 mod jobs;
+mod mask;
 mod output;
+mod place;
 mod region;
 mod validity;
 
-pub use jobs::{ConvertOptions, MeanOfAll, MeanOptions, StatsOptions, convert, mean, mean_of_all, stats};
+pub use jobs::{
+    AxisReduction, ChannelReduction, ConvertOptions, Ddof, Figures, MeanOfAll, MeanOptions, MeasureOptions,
+    Measured, Reduced, ScaleBy, StatsOptions, convert, mean, mean_of_all, measure, reduce_axes,
+    reduce_channels, stats,
+};
+pub use mask::Mask;
 pub use output::Output;
 pub use region::Region;
 pub use validity::{Nodata, ValidityOptions};
@@ -41,8 +49,12 @@ pub use outcrop_core::{
 };
 #[doc(no_inline)]
 pub use outcrop_ops::{
-    NanPolicy,
-    reduce::{ChannelStats, ExactSum},
+    Exact, NanPolicy,
+    map::Scale,
+    reduce::{
+        BinCounts, ChannelStats, CovarianceMatrix, ExactSum, HistogramSpec, Method, Op, Over, Percentile,
+        PercentileSpec, Shape,
+    },
 };
 #[doc(no_inline)]
 pub use outcrop_reader::{
@@ -52,4 +64,7 @@ pub use outcrop_reader::{
 #[doc(no_inline)]
 pub use outcrop_scheduler::{Limits, Plan, Report, Runtime, RuntimeOptions, parse_memory};
 #[doc(no_inline)]
-pub use outcrop_writer::{Format as OutputFormat, Options as OutputOptions, Overwrite};
+pub use outcrop_writer::{
+    Format as OutputFormat, Options as OutputOptions, Overwrite,
+    tiff::{BigTiff, Blocks, Compression, Predictor, TiffOptions},
+};

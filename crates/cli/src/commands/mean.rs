@@ -1,13 +1,12 @@
 //! `outcrop mean`: over the channels of each pixel, or of all samples.
 
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Context;
-use outcrop::{CancelToken, DataType, MeanOptions, Region, Source, StatsOptions};
+use outcrop::{CancelToken, ChannelReduction, Op, Region, Source, StatsOptions};
 use serde_json::json;
 
-use crate::args::Mean;
+use crate::args::{Mean, Nan};
 use crate::commands::info;
 use crate::json::{self, Float, SCHEMA};
 use crate::resolve::{self, Session};
@@ -19,30 +18,27 @@ pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
     let source = resolve::open(&args.input, &args.reading, raw)?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
-    match &args.output {
-        Some(path) => image(args, path, &*source, &region, dtype, cancel).with_context(name),
-        None => number(args, &*source, &region, cancel).with_context(name),
-    }
-}
-
-fn image(
-    args: &Mean,
-    path: &Path,
-    source: &dyn Source,
-    region: &Region,
-    dtype: Option<DataType>,
-    cancel: &CancelToken,
-) -> anyhow::Result<()> {
-    let output = resolve::output(path, &args.target)?;
-    let options = MeanOptions { dtype, nodata: resolve::given_nodata(&args.validity)? };
+    let Some(path) = &args.output else {
+        return number(args, &*source, &region, cancel).with_context(name);
+    };
+    let mask = resolve::mask(&args.validity, source.image())?;
+    let output = resolve::output(path, &args.target, Some(&args.input))?;
+    let options = ChannelReduction {
+        dtype,
+        nodata: resolve::given_nodata(&args.validity),
+        omit_nan: args.validity.nan == Some(Nan::Omit),
+        mask: mask.get(),
+        ..ChannelReduction::new(Op::Mean)
+    };
     let session = Session::begin(&args.running, cancel)?;
-    outcrop::mean(&session.runtime, source, region, &options, &output)?;
+    outcrop::reduce_channels(&session.runtime, &*source, &region, &options, &output).with_context(name)?;
     session.end();
     Ok(())
 }
 
 fn number(args: &Mean, source: &dyn Source, region: &Region, cancel: &CancelToken) -> anyhow::Result<()> {
-    let options = StatsOptions { validity: resolve::validity(&args.validity) };
+    let mask = resolve::mask(&args.validity, source.image())?;
+    let options = StatsOptions { validity: resolve::validity(&args.validity), mask: mask.get() };
     let session = Session::begin(&args.running, cancel)?;
     let found = outcrop::mean_of_all(&session.runtime, source, region, &options)?;
     if args.json {

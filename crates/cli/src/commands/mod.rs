@@ -2,10 +2,12 @@
 
 mod completions;
 mod convert;
+mod figures;
 mod formats;
 mod generate;
 mod info;
 mod mean;
+mod reduce;
 mod stats;
 
 use outcrop::CancelToken;
@@ -17,6 +19,7 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
     match &cli.command {
         Command::Info(args) => info::run(args),
         Command::Stats(args) => stats::run(args, cancel),
+        Command::Reduce(args) => reduce::run(args, cancel),
         Command::Mean(args) => mean::run(args, cancel),
         Command::Convert(args) => convert::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),

@@ -1,79 +1,87 @@
-//! `outcrop stats`: figures of each channel.
+//! `outcrop stats`: figures of each channel, or of all together.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
-use outcrop::{CancelToken, ChannelStats, ExactSum, Image, Region, StatsOptions, Value};
+use outcrop::{CancelToken, CovarianceMatrix, Image, MeasureOptions, Measured, Region};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::args::Stats;
+use crate::commands::figures::{self, Figures};
 use crate::commands::info;
-use crate::json::{self, Float, Number, SCHEMA};
+use crate::json::{self, Float, SCHEMA};
 use crate::resolve::{self, Session};
-use crate::table::{self, Cell};
 
-/// The answer for one input.
+/// The answer for one input. `docs/schema/stats.schema.json` describes it.
 #[derive(Serialize)]
 struct Report {
     schema: u32,
     image: Json,
-    channels: Vec<Channel>,
+    /// How often the pixels were read.
+    passes: usize,
+    ddof: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<Vec<Figures>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_channels: Option<Figures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    covariance: Option<Matrices>,
 }
 
-/// The figures of one channel.
+/// How the channels vary together, in the order of `channels`.
 #[derive(Serialize)]
-struct Channel {
-    /// From 1, in the image.
-    index: u64,
-    count: u64,
+struct Matrices {
+    /// Channel numbers, from 1.
+    channels: Vec<u64>,
+    /// Pixels that are valid in all of them.
     valid: u64,
-    nodata: u64,
-    nan: u64,
-    pos_inf: u64,
-    neg_inf: u64,
-    masked: u64,
-    sparse: u64,
-    quarantined: u64,
-    min: Option<Number>,
-    max: Option<Number>,
-    /// 0 over no valid sample.
-    sum: Number,
-    mean: Option<Float>,
-    /// Of the population.
-    std: Option<Float>,
+    covariance: Vec<Vec<Option<Float>>>,
+    correlation: Vec<Vec<Option<Float>>>,
 }
 
 /// Measures each input.
 pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
-    let options = StatsOptions { validity: resolve::validity(&args.validity) };
     let session = Session::begin(&args.running, cancel)?;
-    let mut tables = 0;
+    let mut shown = 0;
     resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
         let image = source.image();
+        let mask = resolve::mask(&args.validity, image)?;
+        let options = MeasureOptions { mask: mask.get(), ..options(args) };
         let answer = || -> outcrop::Result<_> {
             let region = resolve::region(&args.reading, &args.running, image)?;
-            let (_, channels) = region.resolve(image)?;
-            let found = outcrop::stats(&session.runtime, &*source, &region, &options)?;
-            let numbers = channels.indices().iter().zip(found);
-            let channels: Vec<_> = numbers.map(|(c, found)| Channel::new(c + 1, &found)).collect();
-            Ok((region, channels))
+            let found = outcrop::measure(&session.runtime, &*source, &region, &options)?;
+            Ok((region, found))
         };
-        let (region, channels) = answer().with_context(|| path.display().to_string())?;
+        let (region, found) = answer().with_context(|| path.display().to_string())?;
+        session.say_passes(found.passes);
         if args.json {
-            let image = info::summary(path, image, &region)?;
-            return json::print(&Report { schema: SCHEMA, image, channels });
+            return json::print(&report(args, info::summary(path, image, &region)?, found));
         }
+        let (channels, covariance) = split(args, &found);
         let mut text = String::new();
-        if args.inputs.len() > 1 {
-            let gap = if tables == 0 { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}{}", heading(path, image, &region));
+        if args.csv {
+            if shown == 0 {
+                text.push_str(&figures::csv_heading(&channels));
+            }
+            figures::csv(&mut text, &info::name(path), &channels);
+        } else {
+            if args.inputs.len() > 1 {
+                let gap = if shown == 0 { "" } else { "\n" };
+                let _ = writeln!(text, "{gap}{}", heading(path, image, &region));
+            }
+            figures::render(&mut text, &channels);
+            if let Some(m) = covariance {
+                figures::matrix(&mut text, "covariance", &m.channels, &m.covariance);
+                figures::matrix(&mut text, "correlation", &m.channels, &m.correlation);
+                let _ = writeln!(text, "{} pixels are valid in all channels", m.valid);
+            }
+            figures::remarks(&mut text, &channels);
         }
-        tables += 1;
-        text.push_str(&render(&channels));
+        shown += 1;
         let mut out = std::io::stdout().lock();
         Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
     })?;
@@ -81,63 +89,50 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Channel {
-    fn new(index: u64, found: &ChannelStats) -> Channel {
-        let counts = &found.counts;
-        Channel {
-            index,
-            count: counts.count,
-            valid: counts.valid,
-            nodata: counts.nodata,
-            nan: counts.nan,
-            pos_inf: counts.pos_inf,
-            neg_inf: counts.neg_inf,
-            masked: counts.masked,
-            sparse: counts.sparse,
-            quarantined: counts.quarantined,
-            min: found.min.map(Number),
-            max: found.max.map(Number),
-            sum: Number(match found.sum {
-                ExactSum::Int(sum) => Value::Int(sum),
-                ExactSum::Float(sum) => Value::Float(sum),
-            }),
-            mean: found.mean.map(Float),
-            std: found.std(0).map(Float),
-        }
+/// What was asked for, but for the mask.
+fn options(args: &Stats) -> MeasureOptions<'static> {
+    MeasureOptions {
+        validity: resolve::validity(&args.validity),
+        pooled: args.all_channels,
+        shape: args.moments,
+        percentiles: args.percentiles.clone().map(|spec| spec.method(args.method)),
+        histogram: args.histogram,
+        unique: args.unique,
+        covariance: args.covariance.then_some(args.ddof),
+        ..MeasureOptions::default()
     }
+}
 
-    fn row(&self) -> Vec<Cell> {
-        let whole = |n: u64| Cell::Number(Value::Int(n.into()));
-        let number = |n: Option<Number>| n.map_or(Cell::Undefined, |n| Cell::Number(n.0));
-        let float = |f: Option<Float>| f.map_or(Cell::Undefined, |f| Cell::Number(Value::Float(f.0)));
-        vec![
-            whole(self.index),
-            whole(self.count),
-            number(self.min),
-            number(self.max),
-            number(Some(self.sum)),
-            float(self.mean),
-            float(self.std),
-        ]
-    }
+/// The figures of each channel or of all, and the matrices.
+fn split(args: &Stats, found: &Measured) -> (Vec<Figures>, Option<Matrices>) {
+    let numbers: Vec<u64> = found.channels.indices().iter().map(|c| c + 1).collect();
+    let of = |(i, figures)| {
+        let index = (!args.all_channels).then(|| numbers.get(i).copied()).flatten();
+        Figures::new(index, figures, &found.edges, args.percentiles.as_ref(), args.ddof)
+    };
+    let figures = found.figures.iter().enumerate().map(of).collect();
+    let rows = |m: &[Vec<Option<f64>>]| m.iter().map(|r| r.iter().map(|v| v.map(Float)).collect()).collect();
+    let matrices = |m: &CovarianceMatrix| Matrices {
+        channels: numbers.clone(),
+        valid: m.valid,
+        covariance: rows(&m.covariance),
+        correlation: rows(&m.correlation),
+    };
+    (figures, found.covariance.as_ref().map(matrices))
+}
 
-    /// What was left out and why, and what is remarkable among the rest; nothing where there is nothing.
-    fn remarks(&self) -> Option<String> {
-        let left_out = self.count - self.valid;
-        let parts = [
-            (self.nodata, "nodata"),
-            (self.nan, "NaN"),
-            (self.masked, "masked"),
-            (self.quarantined, "in bad blocks"),
-            (self.pos_inf, "+inf"),
-            (self.neg_inf, "-inf"),
-            (self.sparse, "not stored"),
-        ];
-        let some: Vec<_> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        (!some.is_empty()).then(|| {
-            format!("channel {}: {} of {} left out; {}", self.index, left_out, self.count, some.join(", "))
-        })
+fn report(args: &Stats, image: Json, found: Measured) -> Report {
+    let (mut figures, covariance) = split(args, &found);
+    let (channels, all_channels) =
+        if args.all_channels { (None, figures.pop()) } else { (Some(figures), None) };
+    Report {
+        schema: SCHEMA,
+        image,
+        passes: found.passes,
+        ddof: args.ddof,
+        channels,
+        all_channels,
+        covariance,
     }
 }
 
@@ -147,14 +142,4 @@ fn heading(path: &Path, image: &Image, region: &Region) -> String {
     let window = region.window.map_or(String::new(), |w| format!(", window {w}"));
     let name = path.to_string_lossy().replace(char::is_control, " ");
     format!("{name}: {}, {} x {} x {} {}{window}", image.format, e.width, e.height, e.channels, image.dtype)
-}
-
-/// The table and the remarks below it.
-fn render(channels: &[Channel]) -> String {
-    let rows: Vec<_> = channels.iter().map(Channel::row).collect();
-    let mut text = table::render(&["channel", "count", "min", "max", "sum", "mean", "std"], &rows);
-    for remark in channels.iter().filter_map(Channel::remarks) {
-        let _ = writeln!(text, "{remark}");
-    }
-    text
 }

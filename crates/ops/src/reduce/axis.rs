@@ -37,6 +37,26 @@ impl Over {
             _ => Err(Error::Usage(format!("expected c, y, x, yx or yxc, found {text:?} (--over)"))),
         }
     }
+
+    /// Rows, columns and channels of the result over a window of so many channels.
+    pub fn shape(self, window: Rect, channels: u64) -> [u64; 3] {
+        match self {
+            Over::Y => [1, window.width, channels],
+            Over::X => [window.height, 1, channels],
+            Over::Yx => [1, 1, channels],
+            Over::Yxc => [1, 1, 1],
+        }
+    }
+
+    /// Samples behind each result, saturating.
+    pub fn count(self, window: Rect, channels: u64) -> u64 {
+        match self {
+            Over::Y => window.height,
+            Over::X => window.width,
+            Over::Yx => window.height.saturating_mul(window.width),
+            Over::Yxc => window.height.saturating_mul(window.width).saturating_mul(channels),
+        }
+    }
 }
 
 /// A reduction by name over one or more axes of a window.
@@ -59,7 +79,7 @@ impl ReduceAxes {
     /// The reduction of `window`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for percentiles (over yx and yxc [`Percentiles`](super::Percentiles) does them) and
+    /// [`Error::Unsupported`] for percentiles ([`Percentiles`](super::Percentiles) and [`Lines`](super::Lines) do them) and
     /// for products of floats; [`Error::Limits`] where the results do not fit the address space.
     pub fn new(op: Op, over: Over, window: Rect, validity: Validity) -> Result<ReduceAxes> {
         Cell::new(&op, validity.dtype())?;
@@ -74,24 +94,12 @@ impl ReduceAxes {
 
     /// Rows, columns and channels of the result.
     pub fn shape(&self) -> [u64; 3] {
-        let c = self.validity.channels() as u64;
-        match self.over {
-            Over::Y => [1, self.window.width, c],
-            Over::X => [self.window.height, 1, c],
-            Over::Yx => [1, 1, c],
-            Over::Yxc => [1, 1, 1],
-        }
+        self.over.shape(self.window, self.validity.channels() as u64)
     }
 
     /// The type of the result where none is asked for.
     pub fn output(&self) -> DataType {
-        let (h, w) = (self.window.height, self.window.width);
-        let count = match self.over {
-            Over::Y => h,
-            Over::X => w,
-            Over::Yx => h.saturating_mul(w),
-            Over::Yxc => h.saturating_mul(w).saturating_mul(self.validity.channels() as u64),
-        };
+        let count = self.over.count(self.window, self.validity.channels() as u64);
         self.op.output(self.validity.dtype(), Some(count))
     }
 

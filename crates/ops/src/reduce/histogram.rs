@@ -2,6 +2,7 @@
 
 use outcrop_core::{Chunk, Error, Reduce, Result, Sample, with_dtype};
 
+use super::moments::MomentsPartial;
 use super::rows::rows;
 use crate::saved::{Loader, Saver};
 use crate::validity::{Class, Validity};
@@ -113,6 +114,35 @@ impl Histogram {
             BinCounts { bins: bins.to_vec(), below: beside[0], above: beside[1], nan: beside[2] }
         };
         partial.0.chunks_exact(self.bins() + BESIDE).map(channel).collect()
+    }
+
+    /// The counts of samples that [`Moments::counting`](super::Moments::counting) has counted by value: a second pass
+    /// that need not be. `None` where it did not count.
+    pub fn of_counted(&self, counted: &MomentsPartial) -> Option<HistogramPartial> {
+        let MomentsPartial::Counts(tables) = counted else { return None };
+        let mut partial = self.start();
+        let size = self.bins() + BESIDE;
+        with_dtype!(self.validity.dtype(), T => {
+            for (table, counts) in tables.iter().zip(partial.0.chunks_exact_mut(size)) {
+                for (bits, &n) in table.iter().enumerate().filter(|(_, n)| **n > 0) {
+                    let sample = bytemuck::pod_read_unaligned::<T>(&bits.to_le_bytes()[..size_of::<T>()]);
+                    counts[self.place(sample.to_f64())] += n;
+                }
+            }
+        });
+        Some(partial)
+    }
+
+    /// The counts of all channels as one.
+    pub fn finish_pooled(&self, partial: &HistogramPartial) -> BinCounts {
+        let mut all = BinCounts { bins: vec![0; self.bins()], below: 0, above: 0, nan: 0 };
+        for one in self.finish(partial) {
+            all.bins.iter_mut().zip(one.bins).for_each(|(a, b)| *a += b);
+            all.below += one.below;
+            all.above += one.above;
+            all.nan += one.nan;
+        }
+        all
     }
 
     fn bins(&self) -> usize {

@@ -1,12 +1,14 @@
 //! Reductions: many samples in, a few exact numbers out.
 
 mod axis;
+mod both;
 pub(crate) mod cell;
 mod covariance;
 pub mod exact;
 mod extrema;
 mod histogram;
 pub(crate) mod key;
+mod lines;
 mod moments;
 mod op;
 pub(crate) mod percentile;
@@ -16,9 +18,11 @@ mod stats;
 mod unique;
 
 pub use axis::{AxesPartial, Over, ReduceAxes};
+pub use both::{Both, Maybe};
 pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
 pub use exact::{ExactSum, ExactSums, Rational};
 pub use histogram::{BinCounts, Histogram, HistogramPartial, HistogramSpec};
+pub use lines::{Lines, LinesPartial};
 pub use moments::{Moments, MomentsPartial, Shape};
 pub use op::Op;
 pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};

@@ -76,6 +76,25 @@ impl Moments {
         }
     }
 
+    /// The shape of all channels as one. A second pass must have been about the figures of all channels as one, the
+    /// same for each.
+    pub fn finish_pooled(&self, partial: &MomentsPartial) -> Shape {
+        match partial {
+            MomentsPartial::Counts(tables) => {
+                let mut all = vec![0; tables.first().map_or(0, Vec::len)];
+                tables.iter().for_each(|t| all.iter_mut().zip(t).for_each(|(a, b)| *a += b));
+                self.of_counts(&all)
+            }
+            MomentsPartial::About(sums) => {
+                let mut all = [const { DataType::F64 }; 3].map(ExactSums::new);
+                for sums in sums {
+                    all.iter_mut().zip(sums).for_each(|(a, b)| a.merge(b));
+                }
+                of_deviations(&all)
+            }
+        }
+    }
+
     /// Exact, and rounded once.
     fn of_counts(&self, table: &[u64]) -> Shape {
         let mut sums = [const { BigInt::ZERO }; 5];

@@ -1,6 +1,6 @@
 //! [`Unique`]: how often each value of an image of integer classes occurs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use outcrop_core::{Chunk, Error, Reduce, Result, Sample, Value, with_dtype};
 
@@ -51,6 +51,23 @@ impl Unique {
         partial.0.iter().enumerate().map(channel).collect()
     }
 
+    /// The values of all channels as one, in ascending order, and how often each occurs.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there are more than [`MOST`](Unique::MOST).
+    pub fn finish_pooled(&self, partial: &UniquePartial) -> Result<Vec<(Value, u64)>> {
+        let mut all = BTreeMap::new();
+        for (c, counts) in partial.0.iter().enumerate() {
+            check(c, counts)?;
+            counts.iter().for_each(|(k, n)| *all.entry(*k).or_default() += n);
+        }
+        if all.len() > Unique::MOST {
+            return Err(too_many("all channels together have"));
+        }
+        let value = |k| with_dtype!(self.validity.dtype(), T => value::<T>(k));
+        Ok(all.into_iter().map(|(k, n)| (value(k), n)).collect())
+    }
+
     fn count<T: Sample>(&self, partial: &mut UniquePartial, chunk: &Chunk<'_>) -> Result<()> {
         rows::<T>(&self.validity, chunk, |_, c, samples, classes| {
             let counts = &mut partial.0[c];
@@ -84,11 +101,14 @@ fn check(channel: usize, counts: &HashMap<u64, u64>) -> Result<()> {
     if counts.len() <= Unique::MOST {
         return Ok(());
     }
-    Err(Error::Usage(format!(
-        "channel {} has more than {} distinct values, which are no classes (--histogram counts ranges)",
-        channel + 1,
+    Err(too_many(&format!("channel {} has", channel + 1)))
+}
+
+fn too_many(who: &str) -> Error {
+    Error::Usage(format!(
+        "{who} more than {} distinct values, which are no classes (--histogram counts ranges)",
         Unique::MOST
-    )))
+    ))
 }
 
 impl Reduce for Unique {

@@ -1,12 +1,11 @@
 //! [`mean`]: the mean over the channels of each pixel.
 
-use outcrop_core::{DataType, Map, Result, Source, Value};
-use outcrop_ops::map::MeanOverChannels;
+use outcrop_core::{DataType, Result, Source, Value};
+use outcrop_ops::reduce::Op;
 use outcrop_scheduler::Runtime;
 
-use super::write::Write;
-use crate::output::{Output, carry_place};
-use crate::{Nodata, Region};
+use super::reduce::{ChannelReduction, reduce_channels};
+use crate::{Output, Region};
 
 /// What [`mean`] writes.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +18,7 @@ pub struct MeanOptions {
 
 /// Writes the mean over the region's channels of each pixel: an image of one channel, each mean exact and rounded
 /// once. NaN propagates; a pixel without a valid sample is NaN, or its nodata value where the output is of integers.
+/// Short for [`reduce_channels`].
 ///
 /// # Errors
 /// As [`convert`](crate::convert).
@@ -29,26 +29,10 @@ pub fn mean(
     options: &MeanOptions,
     output: &Output,
 ) -> Result<()> {
-    let image = source.image();
-    let (window, channels) = region.resolve(image)?;
-    let nodata = match &options.nodata {
-        Some(values) => Nodata::Values(values.clone()).of(image, &channels)?,
-        None => Vec::new(),
+    let mean = ChannelReduction {
+        dtype: options.dtype,
+        nodata: options.nodata.clone(),
+        ..ChannelReduction::new(Op::Mean)
     };
-    let map = MeanOverChannels::new(image.dtype, options.dtype, nodata);
-    let metadata = carry_place(image, window);
-    // What a pixel of integers without a valid sample becomes; floats have NaN for that.
-    let hollow = |v: &&Value| !map.output().0.is_float() && v.fits(map.output().0);
-    let nodata: Vec<Value> = options.nodata.iter().flatten().take(1).filter(hollow).copied().collect();
-    let job = Write {
-        stage: "mean",
-        source,
-        window,
-        channels,
-        chunk: region.chunk,
-        map: &map,
-        metadata: &metadata,
-        nodata: &nodata,
-    };
-    job.run(runtime, output)
+    reduce_channels(runtime, source, region, &mean, output)
 }

@@ -2,9 +2,13 @@
 
 mod convert;
 mod mean;
+mod measure;
+mod reduce;
 mod stats;
 mod write;
 
-pub use convert::{ConvertOptions, convert};
+pub use convert::{ConvertOptions, ScaleBy, convert};
 pub use mean::{MeanOptions, mean};
+pub use measure::{Ddof, Figures, MeasureOptions, Measured, measure};
+pub use reduce::{AxisReduction, ChannelReduction, Reduced, reduce_axes, reduce_channels};
 pub use stats::{MeanOfAll, StatsOptions, mean_of_all, stats};

@@ -5,13 +5,16 @@ use outcrop_ops::Validity;
 use outcrop_ops::reduce::{ChannelStats, Stats, StatsPartial};
 use outcrop_scheduler::{Input, Plan, Runtime};
 
-use crate::{Region, ValidityOptions};
+use crate::mask::Read;
+use crate::{Mask, Region, ValidityOptions};
 
 /// What [`stats`] looks at.
 #[derive(Clone, Debug, Default)]
-pub struct StatsOptions {
+pub struct StatsOptions<'a> {
     /// Which samples count.
     pub validity: ValidityOptions,
+    /// Which pixels count.
+    pub mask: Mask<'a>,
 }
 
 /// The mean of all samples of a region, whatever their channel.
@@ -33,7 +36,7 @@ pub fn stats(
     runtime: &Runtime,
     source: &dyn Source,
     region: &Region,
-    options: &StatsOptions,
+    options: &StatsOptions<'_>,
 ) -> Result<Vec<ChannelStats>> {
     let (kernel, partial) = measure(runtime, "statistics", source, region, options)?;
     Ok(kernel.finish(&partial))
@@ -47,7 +50,7 @@ pub fn mean_of_all(
     runtime: &Runtime,
     source: &dyn Source,
     region: &Region,
-    options: &StatsOptions,
+    options: &StatsOptions<'_>,
 ) -> Result<MeanOfAll> {
     let (kernel, partial) = measure(runtime, "mean", source, region, options)?;
     let all = kernel.finish_pooled(&partial);
@@ -60,15 +63,17 @@ fn measure(
     stage: &str,
     source: &dyn Source,
     region: &Region,
-    options: &StatsOptions,
+    options: &StatsOptions<'_>,
 ) -> Result<(Stats, StatsPartial)> {
     let image = source.image();
-    let (window, channels) = region.resolve(image)?;
+    let Read { window, channels, mask } = options.mask.resolve(source, region)?;
     let nodata = options.validity.nodata.of(image, &channels)?;
-    let validity =
-        Validity::all(image.dtype, channels.len()).with_nodata(nodata).with_nan(options.validity.nan);
+    let validity = Validity::all(image.dtype, channels.len())
+        .with_nodata(nodata)
+        .with_nan(options.validity.nan)
+        .with_mask(mask.is_some());
     let kernel = Stats::new(validity);
-    let inputs = [Input { source, channels }];
+    let inputs: Vec<_> = std::iter::once(Input { source, channels }).chain(mask).collect();
     let plan = Plan::reduce(stage, &inputs, window, region.chunk, kernel.partial_bytes())?;
     let partial = runtime.reduce(&plan, &inputs, &kernel)?;
     Ok((kernel, partial))

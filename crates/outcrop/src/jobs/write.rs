@@ -1,6 +1,6 @@
 //! The one way in which jobs write pixels.
 
-use outcrop_core::{Channels, DataType, Event, Extent, Map, Metadata, Rect, Result, Source, Value};
+use outcrop_core::{Channels, DataType, Event, Extent, Map, Metadata, Rect, Result, Sink, Source, Value};
 use outcrop_scheduler::{Input, Plan, Runtime};
 use outcrop_writer::{OutputImage, create};
 
@@ -13,26 +13,50 @@ pub(super) struct Write<'a> {
     pub(super) source: &'a dyn Source,
     pub(super) window: Rect,
     pub(super) channels: Channels,
+    /// A second input, which only maps that know of it look at.
+    pub(super) mask: Option<Input<'a>>,
     pub(super) chunk: Option<(u64, u64)>,
-    pub(super) map: &'a dyn Map,
     /// What goes along with the pixels.
     pub(super) metadata: &'a Metadata,
     pub(super) nodata: &'a [Value],
 }
 
-impl Write<'_> {
-    /// Opens the output, plans and runs. The output is checked before anything is read.
-    pub(super) fn run(self, runtime: &Runtime, output: &Output) -> Result<()> {
-        let (dtype, channels): (DataType, u64) = self.map.output();
+/// The same with its output open.
+pub(super) struct Opened<'a> {
+    job: Write<'a>,
+    sink: Box<dyn Sink>,
+}
+
+impl<'a> Write<'a> {
+    /// Opens the output for samples of that type and so many channels. It is checked before anything is read.
+    pub(super) fn open(
+        self,
+        runtime: &Runtime,
+        (dtype, channels): (DataType, u64),
+        output: &Output,
+    ) -> Result<Opened<'a>> {
         let extent = Extent::new(self.window.height, self.window.width, channels);
         let made = OutputImage { extent, dtype, metadata: self.metadata, nodata: self.nodata };
         let created = create(output.target(), &made, &output.options)?;
         for notice in created.notices {
             runtime.options().observer.event(Event::Warning(notice));
         }
-        let inputs = [Input { source: self.source, channels: self.channels }];
-        let plan =
-            Plan::write(self.stage, &inputs, self.window, self.chunk, (dtype, channels), &*created.sink)?;
-        runtime.write(&plan, &inputs, self.map, created.sink)
+        Ok(Opened { job: self, sink: created.sink })
+    }
+
+    /// Opens the output, plans and runs.
+    pub(super) fn run(self, runtime: &Runtime, map: &dyn Map, output: &Output) -> Result<()> {
+        self.open(runtime, map.output(), output)?.run(runtime, map)
+    }
+}
+
+impl Opened<'_> {
+    /// Plans and runs.
+    pub(super) fn run(self, runtime: &Runtime, map: &dyn Map) -> Result<()> {
+        let Opened { job, sink } = self;
+        let image = Input { source: job.source, channels: job.channels };
+        let inputs: Vec<_> = std::iter::once(image).chain(job.mask).collect();
+        let plan = Plan::write(job.stage, &inputs, job.window, job.chunk, map.output(), &*sink)?;
+        runtime.write(&plan, &inputs, map, sink)
     }
 }

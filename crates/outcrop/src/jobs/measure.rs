@@ -1,0 +1,213 @@
+//! [`measure`]: everything that is to be known of the channels, in as few passes as it takes.
+//!
+//! The first pass computes whatever one pass can: statistics, counts by value (samples of up to 16 bits), the first digit of
+//! percentiles, a histogram of a known range, classes, covariances. Later ones, if any, run for percentiles of wider
+//! types, a histogram whose range the first pass found, and moments about the mean: all of them together.
+
+use outcrop_core::{Channels, Error, Reduce, Result, Source, Value};
+use outcrop_ops::reduce::{
+    BinCounts, Both, ChannelStats, Covariance, CovarianceMatrix, Histogram, HistogramSpec, Maybe, Moments,
+    PercentileSpec, Percentiles, Pool, Shape, Stats, Unique,
+};
+use outcrop_ops::{Exact, Validity};
+use outcrop_scheduler::{Input, Plan, Runtime};
+
+use crate::{Mask, Region, ValidityOptions};
+
+/// What [`measure`] finds out beside the statistics.
+#[derive(Clone, Debug, Default)]
+pub struct MeasureOptions<'a> {
+    /// Which samples count.
+    pub validity: ValidityOptions,
+    /// Which pixels count.
+    pub mask: Mask<'a>,
+    /// One set of figures for all channels together, instead of one for each.
+    pub pooled: bool,
+    /// Skewness and kurtosis.
+    pub shape: bool,
+    /// Percentiles.
+    pub percentiles: Option<PercentileSpec>,
+    /// A histogram. A range that is not given reaches from the least to the greatest sample of all channels.
+    pub histogram: Option<HistogramSpec>,
+    /// How often each value of integer classes occurs.
+    pub unique: bool,
+    /// The covariance and correlation of the channels, with divisor valid - ddof.
+    pub covariance: Option<Ddof>,
+}
+
+/// Delta degrees of freedom: 0 for a population, 1 for a sample.
+pub type Ddof = u64;
+
+/// What [`measure`] found.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The channels that were read, as indices into the image.
+    pub channels: Channels,
+    /// The figures of each channel, or of all together.
+    pub figures: Vec<Figures>,
+    /// The edges of the histogram, one more than bins, the same for all channels; empty where none was asked for. A bin
+    /// holds its lower edge and not its upper one, the last bin both.
+    pub edges: Vec<f64>,
+    /// Where it was asked for.
+    pub covariance: Option<CovarianceMatrix>,
+    /// How often the pixels were read.
+    pub passes: usize,
+}
+
+/// Figures of one channel, or of all together. What was not asked for is `None`.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Counts, extremes with positions, sum, mean, variance.
+    pub stats: ChannelStats,
+    /// Skewness and kurtosis.
+    pub shape: Option<Shape>,
+    /// One for each percentile asked for, rounded once; `None` where no sample is valid.
+    pub percentiles: Option<Vec<Option<f64>>>,
+    /// The counts of each bin between [`Measured::edges`].
+    pub histogram: Option<BinCounts>,
+    /// Values in ascending order and how often each occurs.
+    pub unique: Option<Vec<(Value, u64)>>,
+}
+
+/// Measures a region.
+///
+/// # Errors
+/// What the source or the budget answer; [`Error::Usage`] for classes of floats or too many of them, and for a histogram
+/// whose range is not finite; [`Error::Cancelled`] after a cancel.
+pub fn measure(
+    runtime: &Runtime,
+    source: &dyn Source,
+    region: &Region,
+    options: &MeasureOptions<'_>,
+) -> Result<Measured> {
+    let image = source.image();
+    let read = options.mask.resolve(source, region)?;
+    let validity = Validity::all(image.dtype, read.channels.len())
+        .with_nodata(options.validity.nodata.of(image, &read.channels)?)
+        .with_nan(options.validity.nan)
+        .with_mask(read.mask.is_some());
+    let channels = read.channels.clone();
+    let inputs: Vec<_> =
+        std::iter::once(Input { source, channels: read.channels }).chain(read.mask).collect();
+    let mut pass = Passes { runtime, inputs, region, window: read.window, done: 0 };
+
+    let stats = Stats::new(validity.clone()).with_positions(true);
+    let spec = options.histogram;
+    let wants_counts = options.shape || spec.is_some_and(|h| h.range.is_none());
+    let moments = Moments::counting(validity.clone()).filter(|_| wants_counts);
+    let pool = if options.pooled { Pool::AllChannels } else { Pool::PerChannel };
+    let percentiles = options.percentiles.clone();
+    let mut percentiles =
+        percentiles.map(|spec| Percentiles::new(pool, spec, validity.clone())).transpose()?;
+    let ranks = percentiles.as_ref().and_then(Percentiles::pass);
+    let histogram = |spec: HistogramSpec, range| Histogram::new(spec.bins, range, validity.clone());
+    let known = spec.and_then(|spec| Some(histogram(spec, spec.range?))).transpose()?;
+    let unique = options.unique.then(|| Unique::new(validity.clone())).transpose()?;
+    let covariance = options.covariance.map(|_| Covariance::new(validity.clone())).transpose()?;
+
+    let rest = Both(Maybe(known), Both(Maybe(unique), Maybe(covariance)));
+    let first = Both(stats, Both(Maybe(moments), Both(Maybe(ranks), rest)));
+    let (found, (counted, (ranked, (binned, (classes, products))))) = pass.run(&first)?;
+    let Both(
+        stats,
+        Both(Maybe(moments), Both(_, Both(Maybe(known), Both(Maybe(unique), Maybe(covariance))))),
+    ) = first;
+    let each = stats.finish(&found);
+    let pooled = options.pooled.then(|| stats.finish_pooled(&found));
+
+    // What the first pass leaves to others.
+    let (mut histogram, mut binned) = match (known, spec) {
+        (None, Some(spec)) => (Some(histogram(spec, range_of(&each)?)?), None),
+        (known, _) => (known, binned),
+    };
+    if let (Some(kernel), None, Some(counted)) = (&histogram, &binned, &counted) {
+        binned = kernel.of_counted(counted);
+    }
+    let about = || match &pooled {
+        Some(all) => Moments::about(validity.clone(), &vec![all.clone(); each.len()]),
+        None => Moments::about(validity.clone(), &each),
+    };
+    let (moments, mut counted) = match (options.shape, moments) {
+        (true, None) => (Some(about()), None),
+        (_, counting) => (counting, counted),
+    };
+    if let (Some(percentiles), Some(ranked)) = (&mut percentiles, ranked) {
+        percentiles.absorb(ranked)?;
+    }
+    loop {
+        let ranks = percentiles.as_ref().and_then(Percentiles::pass);
+        let about = moments.clone().filter(|_| counted.is_none());
+        let bins = histogram.take_if(|_| binned.is_none());
+        if ranks.is_none() && about.is_none() && bins.is_none() {
+            break;
+        }
+        let next = Both(Maybe(about), Both(Maybe(ranks), Maybe(bins)));
+        let (deviations, (ranked, bins)) = pass.run(&next)?;
+        counted = counted.or(deviations);
+        binned = binned.or(bins);
+        histogram = histogram.or(next.1.1.0);
+        if let (Some(percentiles), Some(ranked)) = (&mut percentiles, ranked) {
+            percentiles.absorb(ranked)?;
+        }
+    }
+
+    let of = |stats| Figures { stats, shape: None, percentiles: None, histogram: None, unique: None };
+    let mut figures: Vec<_> = pooled.map_or(each, |all| vec![all]).into_iter().map(of).collect();
+    let edges = histogram.as_ref().map(|kernel| kernel.edges().to_vec()).unwrap_or_default();
+    let all = options.pooled;
+    if let (true, Some(kernel), Some(partial)) = (options.shape, moments, counted) {
+        let shapes = if all { vec![kernel.finish_pooled(&partial)] } else { kernel.finish(&partial) };
+        figures.iter_mut().zip(shapes).for_each(|(f, shape)| f.shape = Some(shape));
+    }
+    if let Some(percentiles) = percentiles {
+        for (f, found) in figures.iter_mut().zip(percentiles.finish()?) {
+            f.percentiles = Some(found.into_iter().map(|p| p.map(Exact::to_f64)).collect());
+        }
+    }
+    if let Some((kernel, partial)) = histogram.zip(binned) {
+        let bins = if all { vec![kernel.finish_pooled(&partial)] } else { kernel.finish(&partial) };
+        figures.iter_mut().zip(bins).for_each(|(f, bins)| f.histogram = Some(bins));
+    }
+    if let Some((kernel, partial)) = unique.zip(classes) {
+        let classes = if all { vec![kernel.finish_pooled(&partial)?] } else { kernel.finish(&partial)? };
+        figures.iter_mut().zip(classes).for_each(|(f, classes)| f.unique = Some(classes));
+    }
+    let covariance = covariance.zip(products).zip(options.covariance);
+    let covariance = covariance.map(|((kernel, partial), ddof)| kernel.finish(&partial, ddof));
+    Ok(Measured { channels, figures, edges, covariance, passes: pass.done })
+}
+
+/// The runs over the same pixels.
+struct Passes<'a> {
+    runtime: &'a Runtime,
+    inputs: Vec<Input<'a>>,
+    region: &'a Region,
+    window: outcrop_core::Rect,
+    done: usize,
+}
+
+impl Passes<'_> {
+    fn run<K: Reduce>(&mut self, kernel: &K) -> Result<K::Partial> {
+        self.done += 1;
+        let stage = match self.done {
+            1 => "statistics".to_owned(),
+            n => format!("statistics, pass {n}"),
+        };
+        let bytes = kernel.partial_bytes();
+        let plan = Plan::reduce(&stage, &self.inputs, self.window, self.region.chunk, bytes)?;
+        self.runtime.reduce(&plan, &self.inputs, kernel)
+    }
+}
+
+/// The range of a histogram over all channels: as NumPy's, 0 to 1 where nothing is valid.
+fn range_of(stats: &[ChannelStats]) -> Result<(f64, f64)> {
+    let ends: Vec<_> = stats.iter().filter_map(|s| Some((s.min?.to_f64(), s.max?.to_f64()))).collect();
+    let bad = ends.iter().find(|(min, max)| !(max - min).is_finite());
+    if let Some((min, max)) = bad {
+        return Err(Error::Usage(format!(
+            "the samples reach from {min} to {max}: name a range for the histogram (--histogram BINS:MIN:MAX)"
+        )));
+    }
+    let join = |(a, b): (f64, f64), &(c, d): &(f64, f64)| (a.min(c), b.max(d));
+    Ok(ends.first().map_or((0.0, 1.0), |&first| ends.iter().fold(first, join)))
+}
