@@ -74,3 +74,16 @@ pub(crate) fn spec(compression: u16, predictor: u16, (_, samples, dtype): Kind) 
         old_jpeg: None,
     }
 }
+
+/// LZW by `weezl`, which stops now and then.
+pub(crate) fn weezl_decode(decoder: &mut weezl::decode::Decoder, mut stored: &[u8], out: &mut [u8]) {
+    decoder.reset();
+    let mut done = 0;
+    while done < out.len() {
+        let step = decoder.decode_bytes(stored, &mut out[done..]);
+        step.status.unwrap();
+        assert!(step.consumed_in + step.consumed_out > 0, "{done} of {} bytes", out.len());
+        stored = &stored[step.consumed_in..];
+        done += step.consumed_out;
+    }
+}
