@@ -2,7 +2,8 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 7] = ["info", "stats", "mean", "convert", "generate", "formats", "completions"];
+const COMMANDS: [&str; 8] =
+    ["info", "stats", "reduce", "mean", "convert", "generate", "formats", "completions"];
 
 #[test]
 fn short_help_fits_80_columns() {
@@ -19,7 +20,7 @@ fn short_help_fits_80_columns() {
 #[test]
 fn every_command_that_reads_takes_the_common_options() {
     let folder = Folder::new();
-    for command in ["info", "stats", "mean", "convert"] {
+    for command in ["info", "stats", "reduce", "mean", "convert"] {
         let text = String::from_utf8(folder.ok(&[command, "-h"])).unwrap();
         for flag in [
             "--window",

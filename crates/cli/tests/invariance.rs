@@ -1,6 +1,6 @@
 //! The same bytes for every number of threads and every shape of chunks.
 
-use crate::util::{Folder, npy};
+use crate::util::{Folder, noise, npy};
 
 /// NumPy's codes of all sample types, with their bytes.
 const TYPES: [(&str, usize); 11] = [
@@ -22,18 +22,6 @@ const SHAPES: [[u64; 3]; 5] = [[1, 1, 1], [1, 61, 3], [67, 1, 1], [31, 37, 2], [
 
 const CHUNKS: [&str; 4] = ["1,1000000", "7,11", "13,1000000", "1000000,1000000"];
 
-/// Bytes that look random and are the same on every machine (xorshift64).
-fn bytes(count: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..count.div_ceil(8)).flat_map(|_| next()).take(count).collect()
-}
-
 /// Runs the same job in every way and demands the same answer.
 fn same_in_every_way(folder: &Folder, args: &[&str], output: Option<&str>, what: &str) {
     let mut first = None;
@@ -53,7 +41,7 @@ fn stats_are_the_same_in_every_way() {
     let folder = Folder::new();
     for (descr, size) in TYPES {
         for shape in SHAPES {
-            let data = bytes(shape.iter().product::<u64>() as usize * size);
+            let data = noise(shape.iter().product::<u64>() as usize * size);
             folder.write("a.npy", &npy(descr, &shape, &data));
             same_in_every_way(&folder, &["stats", "a.npy", "--json"], None, &format!("{descr} {shape:?}"));
         }
@@ -65,7 +53,7 @@ fn mean_is_the_same_in_every_way() {
     let folder = Folder::new();
     for (descr, size) in TYPES {
         for shape in SHAPES {
-            let data = bytes(shape.iter().product::<u64>() as usize * size);
+            let data = noise(shape.iter().product::<u64>() as usize * size);
             folder.write("a.npy", &npy(descr, &shape, &data));
             let args = ["mean", "a.npy", "m.npy", "--overwrite"];
             same_in_every_way(&folder, &args, Some("m.npy"), &format!("{descr} {shape:?}"));
@@ -73,10 +61,57 @@ fn mean_is_the_same_in_every_way() {
     }
 }
 
+/// Everything that `stats` finds, with as many passes as it takes, of each channel and of all.
+#[test]
+fn all_figures_are_the_same_in_every_way() {
+    let folder = Folder::new();
+    let all = ["--percentiles", "0.1,50,99", "--histogram", "9", "--moments", "--covariance"];
+    for (descr, size) in TYPES {
+        let shape = [31, 37, 2];
+        let bytes = noise(31 * 37 * 2 * size);
+        // The exponent of a float that is not finite has no range for a histogram: such bytes lose a bit.
+        let finite = |(i, b): (usize, u8)| if i % size == size - 1 { b & 0xbf } else { b };
+        let bytes: Vec<u8> = match descr.as_bytes()[1] {
+            b'f' => bytes.into_iter().enumerate().map(finite).collect(),
+            _ => bytes,
+        };
+        folder.write("a.npy", &npy(descr, &shape, &bytes));
+        folder.write(
+            "m.npy",
+            &npy("|u1", &shape[..2], &noise(31 * 37).iter().map(|b| b % 3).collect::<Vec<_>>()),
+        );
+        let mask = ["stats", "a.npy", "--json", "--mask", "m.npy"];
+        for pool in ["--per-channel", "--all-channels"] {
+            let args = [&mask[..], &all[..], &[pool]].concat();
+            same_in_every_way(&folder, &args, None, &format!("{descr} {pool}"));
+        }
+    }
+}
+
+#[test]
+fn reductions_are_the_same_in_every_way() {
+    let folder = Folder::new();
+    for (descr, size) in TYPES {
+        folder.write("a.npy", &npy(descr, &[31, 37, 2], &noise(31 * 37 * 2 * size)));
+        for (op, over) in [
+            ("median", "c"),
+            ("std", "c"),
+            ("mean", "y"),
+            ("median", "y"),
+            ("argmax", "x"),
+            ("percentile:5", "x"),
+            ("norm-l1", "yx"),
+        ] {
+            let args = ["reduce", op, "a.npy", "r.npy", "--over", over, "--overwrite"];
+            same_in_every_way(&folder, &args, Some("r.npy"), &format!("{op} of {descr} over {over}"));
+        }
+    }
+}
+
 #[test]
 fn mapped_and_read_files_give_the_same() {
     let folder = Folder::new();
-    folder.write("a.npy", &npy("<f4", &[211, 103, 3], &bytes(211 * 103 * 3 * 4)));
+    folder.write("a.npy", &npy("<f4", &[211, 103, 3], &noise(211 * 103 * 3 * 4)));
     let mapped = folder.ok(&["stats", "a.npy", "--json", "--io", "map"]);
     let read = folder.ok(&["stats", "a.npy", "--json", "--io", "read"]);
     assert_eq!(mapped, read);

@@ -175,3 +175,15 @@ pub(crate) fn tiff(width: u32, height: u32, channels: u32, samples: &[u8]) -> Ve
 pub(crate) fn sparse(path: &Path, bytes: u64) {
     std::fs::File::create(path).unwrap().set_len(bytes).unwrap();
 }
+
+/// Bytes that look random and are the same on every machine (xorshift64).
+pub(crate) fn noise(count: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..count.div_ceil(8)).flat_map(|_| next()).take(count).collect()
+}
