@@ -268,7 +268,13 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "LIST", value_parser = parse::channels)]
     pub(crate) channels: Option<parse::ChannelList>,
     /// How local files are read: auto, map or read
-    #[arg(long, value_name = "MODE", default_value = "auto", hide_possible_values = true, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub(crate) io: Io,
     #[command(flatten)]
     pub(crate) raw: Raw,
@@ -306,7 +312,13 @@ pub(crate) struct Running {
     #[arg(long, value_name = "H,W", value_parser = parse::chunk)]
     pub(crate) chunk: Option<(u64, u64)>,
     /// auto, bar, plain, json or none, on standard error
-    #[arg(long, value_name = "STYLE", default_value = "auto", hide_possible_values = true, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "STYLE",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub(crate) progress: Progress,
     /// No progress and no warnings
     #[arg(short, long)]

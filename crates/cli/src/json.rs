@@ -57,7 +57,7 @@ mod tests {
         let text = |v: Value| serde_json::to_string(&Number(v)).unwrap();
         assert_eq!(text(Value::Int(i128::MAX)), "170141183460469231731687303715884105727");
         assert_eq!(text(Value::Float(0.1)), "0.1");
-        assert_eq!(text(Value::Float(1e300)), "1e300");
+        assert_eq!(text(Value::Float(1e300)), "1e+300");
         assert_eq!(text(Value::Float(5e-324)), "5e-324");
         assert_eq!(text(Value::Float(f64::NAN)), "\"nan\"");
         assert_eq!(text(Value::Float(f64::NEG_INFINITY)), "\"-inf\"");

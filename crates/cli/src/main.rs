@@ -25,7 +25,8 @@ use outcrop::CancelToken;
 
 fn main() -> ExitCode {
     memory::limit_arenas();
-    outcrop::install_sigbus_handler();
+    // Where it cannot be installed, files are read instead of mapped.
+    let _ = outcrop::install_sigbus_handler();
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::after_parsing(&error),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use outcrop::{
-    Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, Observer, OpenOptions, Output,
-    NanPolicy, RawOptions, Region, Runtime, RuntimeOptions, Source, ValidityOptions, Value,
+    Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy, Observer,
+    OpenOptions, Output, RawOptions, Region, Runtime, RuntimeOptions, Source, ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
@@ -109,7 +109,8 @@ pub(crate) fn types<'a>(
     if reading.raw.shape.is_some() || reading.from == Some(InputFormat::Raw) {
         return Ok((dtype, types.out_dtype));
     }
-    let named = dtype.map(parse::output_dtype).transpose().map_err(|e| Error::Usage(format!("{e} (--dtype)")))?;
+    let named =
+        dtype.map(parse::output_dtype).transpose().map_err(|e| Error::Usage(format!("{e} (--dtype)")))?;
     match (named, types.out_dtype) {
         (Some(a), Some(b)) if a != b => {
             Err(Error::Usage(format!("--dtype {a} and --out-dtype {b} both name the output's type")))
@@ -122,7 +123,8 @@ pub(crate) fn types<'a>(
 pub(crate) fn output(path: &Path, target: &Target) -> anyhow::Result<Output> {
     let mut output = if path == Path::new("-") { Output::default() } else { Output::new(path) };
     output.options.format = target.to;
-    output.options.overwrite = if target.overwrite { outcrop::Overwrite::Replace } else { outcrop::Overwrite::Refuse };
+    output.options.overwrite =
+        if target.overwrite { outcrop::Overwrite::Replace } else { outcrop::Overwrite::Refuse };
     if let Some(path) = &output.path {
         refuse_input(path)?;
     }
@@ -135,7 +137,8 @@ fn refuse_input(output: &Path) -> anyhow::Result<()> {
     let Ok(found) = fs::metadata(output) else { return Ok(()) };
     let same = |open: fs::Metadata| (open.dev(), open.ino()) == (found.dev(), found.ino());
     let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let above_stderr = open.filter(|fd| fd.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) > Some(2));
+    let above_stderr =
+        open.filter(|fd| fd.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) > Some(2));
     if found.is_file() && above_stderr.filter_map(|fd| fs::metadata(fd.path()).ok()).any(same) {
         let message = format!("{}: the output is the input: name another file", output.display());
         return Err(Error::Usage(message).into());

@@ -24,7 +24,9 @@ fn another_seed_gives_another_image() {
     let folder = Folder::new();
     for pattern in ["squares", "noise"] {
         let make = |seed: &str| {
-            folder.ok(&["generate", pattern, "-", "--to", "raw", "--width", "64", "--height", "64", "--seed", seed])
+            folder.ok(&[
+                "generate", pattern, "-", "--to", "raw", "--width", "64", "--height", "64", "--seed", seed,
+            ])
         };
         assert!(make("1") != make("2"), "{pattern}");
     }
@@ -45,7 +47,9 @@ fn squares_are_counted() {
 #[test]
 fn every_sample_type_is_made() {
     let folder = Folder::new();
-    for (name, bytes) in [("u8", 1), ("int16", 2), ("f16", 2), ("uint32", 4), ("f32", 4), ("i64", 8), ("float64", 8)] {
+    for (name, bytes) in
+        [("u8", 1), ("int16", 2), ("f16", 2), ("uint32", 4), ("f32", 4), ("i64", 8), ("float64", 8)]
+    {
         let size = ["--width", "5", "--height", "3", "--channels", "2", "--dtype", name];
         let made = folder.ok(&[&["generate", "noise", "-", "--to", "raw"], &size[..]].concat());
         assert_eq!(made.len(), 5 * 3 * 2 * bytes, "{name}");

@@ -22,8 +22,20 @@ fn every_command_that_reads_takes_the_common_options() {
     for command in ["info", "stats", "mean", "convert"] {
         let text = String::from_utf8(folder.ok(&[command, "-h"])).unwrap();
         for flag in [
-            "--window", "--channels", "--page", "--level", "--from", "--threads", "--memory", "--chunk",
-            "--progress", "--shape", "--dtype", "--offset", "--big-endian", "--interleave",
+            "--window",
+            "--channels",
+            "--page",
+            "--level",
+            "--from",
+            "--threads",
+            "--memory",
+            "--chunk",
+            "--progress",
+            "--shape",
+            "--dtype",
+            "--offset",
+            "--big-endian",
+            "--interleave",
         ] {
             assert!(text.contains(flag), "outcrop {command} -h lacks {flag}");
         }

@@ -17,7 +17,8 @@ fn the_mean_over_channels_is_f32_for_narrow_samples() {
 #[test]
 fn the_mean_over_channels_is_f64_for_wide_samples() {
     let folder = Folder::new();
-    folder.write("a.npy", &npy("<u4", &[1, 2, 2], &le_bytes(&[1u32, 2, u32::MAX, u32::MAX], u32::to_le_bytes)));
+    folder
+        .write("a.npy", &npy("<u4", &[1, 2, 2], &le_bytes(&[1u32, 2, u32::MAX, u32::MAX], u32::to_le_bytes)));
     folder.ok(&["mean", "a.npy", "m.raw"]);
     assert_eq!(folder.read("m.raw"), le_bytes(&[1.5f64, 4294967295.0], f64::to_le_bytes));
 }
@@ -44,7 +45,8 @@ fn a_raw_input_and_the_output_have_types_of_their_own() {
 #[test]
 fn without_an_output_the_mean_of_all_samples_is_printed() {
     let folder = Folder::new();
-    folder.write("a.npy", &npy("<f4", &[1, 2, 2], &le_bytes(&[0.1f32, 0.2, f32::NAN, 0.4], f32::to_le_bytes)));
+    folder
+        .write("a.npy", &npy("<f4", &[1, 2, 2], &le_bytes(&[0.1f32, 0.2, f32::NAN, 0.4], f32::to_le_bytes)));
     let exact = (f64::from(0.1f32) + f64::from(0.2f32) + f64::from(0.4f32)) / 3.0;
     assert_eq!(folder.ok(&["mean", "a.npy"]), format!("{exact:?}\n").into_bytes());
     let report = folder.json(&["mean", "a.npy", "--json"]);

@@ -21,7 +21,16 @@ fn four_gibibytes_are_measured_in_little_memory() {
     let folder = Folder::new();
     sparse(&folder.path("big.raw"), 4 << 30);
     let outcome = folder.run(&[
-        "stats", "big.raw", "--shape", "32768,65536,2", "--dtype", "u8", "--memory", "64MiB", "-v", "--json",
+        "stats",
+        "big.raw",
+        "--shape",
+        "32768,65536,2",
+        "--dtype",
+        "u8",
+        "--memory",
+        "64MiB",
+        "-v",
+        "--json",
     ]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let report: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
@@ -36,7 +45,10 @@ fn a_budget_too_small_for_a_chunk_says_what_is_needed() {
     let folder = Folder::new();
     folder.write("a.npy", &npy("|u1", &[512, 1024, 3], &[1; 512 * 1024 * 3]));
     let line = folder.refused(5, &["stats", "a.npy", "--memory", "1KiB"]);
-    assert!(line.contains("needs at least") && line.contains("1024 bytes") && line.contains("--memory"), "{line}");
+    assert!(
+        line.contains("needs at least") && line.contains("1024 bytes") && line.contains("--memory"),
+        "{line}"
+    );
     folder.refused(5, &["mean", "a.npy", "m.npy", "--memory", "1KiB"]);
     folder.refused(5, &["convert", "a.npy", "c.raw", "--memory", "1KiB"]);
 }

@@ -27,12 +27,13 @@ fn code(child: &mut Child) -> Option<i32> {
     }
 }
 
-/// Starts a job that takes long (its output is a pipe that nobody reads, or its input huge) and stops it once it runs.
+/// Starts a job that takes long and stops it once it runs.
 fn stopped(signal: i32) -> (Folder, Option<i32>, String) {
     let folder = Folder::new();
     // 2^40 samples: minutes of work at any speed.
     sparse(&folder.path("big.raw"), 1 << 40);
-    let args = ["mean", "big.raw", "m.npy", "--shape", "1048576,1048576", "--dtype", "u8", "--out-dtype", "u8"];
+    let args =
+        ["mean", "big.raw", "m.npy", "--shape", "65536,16384,1024", "--dtype", "u8", "--out-dtype", "u8"];
     let mut child = folder.command(&args).spawn().unwrap();
     let started = Instant::now();
     while !folder.names().iter().any(|name| name.contains("outcrop-part")) {

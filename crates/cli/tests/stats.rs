@@ -30,7 +30,10 @@ fn channels_are_kept_apart_and_numbered_from_one() {
     let data: Vec<u8> = (0..24).collect();
     let found = channels("|u1", &[2, 4, 3], &data, &["--channels", "3,1"]);
     let figures: Vec<_> = found.iter().map(|c| (&c["index"], &c["min"], &c["max"], &c["sum"])).collect();
-    assert_eq!(figures, [(&json!(3), &json!(2), &json!(23), &json!(100)), (&json!(1), &json!(0), &json!(21), &json!(84))]);
+    assert_eq!(
+        figures,
+        [(&json!(3), &json!(2), &json!(23), &json!(100)), (&json!(1), &json!(0), &json!(21), &json!(84))]
+    );
 }
 
 #[test]
@@ -49,14 +52,20 @@ fn the_window_is_x_y_width_height() {
     let data: Vec<u8> = (0..30).collect();
     let found = channels("|u1", &[5, 6], &data, &["--window", "1,2,3,2"]);
     // Rows 2 and 3, columns 1 to 3: 13 14 15 19 20 21.
-    assert_eq!((&found[0]["count"], &found[0]["sum"], &found[0]["min"]), (&json!(6), &json!(102), &json!(13)));
+    assert_eq!(
+        (&found[0]["count"], &found[0]["sum"], &found[0]["min"]),
+        (&json!(6), &json!(102), &json!(13))
+    );
 }
 
 #[test]
 fn nan_is_left_out_and_infinities_stay() {
     let data = le_bytes(&[1.0, f32::NAN, f32::INFINITY, 3.0], f32::to_le_bytes);
     let found = &channels("<f4", &[2, 2], &data, &[])[0];
-    assert_eq!((&found["count"], &found["valid"], &found["nan"], &found["pos_inf"]), (&json!(4), &json!(3), &json!(1), &json!(1)));
+    assert_eq!(
+        (&found["count"], &found["valid"], &found["nan"], &found["pos_inf"]),
+        (&json!(4), &json!(3), &json!(1), &json!(1))
+    );
     assert_eq!((&found["min"], &found["max"], &found["sum"]), (&json!(1.0), &json!("inf"), &json!("inf")));
     let plain = &channels("<f4", &[2, 2], &data, &["--nodata", "none", "--nan", "propagate"])[0];
     assert_eq!((&plain["sum"], &plain["mean"], &plain["min"]), (&json!("nan"), &json!("nan"), &json!("nan")));
@@ -94,8 +103,18 @@ fn raw_files_are_read_as_described() {
     data.extend(le_bytes(&[1u16, 2, 3, 10, 20, 30], u16::to_be_bytes));
     folder.write("a.bin", &data);
     let report = folder.json(&[
-        "stats", "a.bin", "--json", "--shape", "1,3,2", "--dtype", "u16", "--offset", "3", "--big-endian",
-        "--interleave", "bsq",
+        "stats",
+        "a.bin",
+        "--json",
+        "--shape",
+        "1,3,2",
+        "--dtype",
+        "u16",
+        "--offset",
+        "3",
+        "--big-endian",
+        "--interleave",
+        "bsq",
     ]);
     let sums: Vec<_> = report["channels"].as_array().unwrap().iter().map(|c| c["sum"].clone()).collect();
     assert_eq!(sums, [json!(6), json!(60)]);

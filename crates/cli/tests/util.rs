@@ -42,8 +42,7 @@ impl Folder {
     /// Names of all files and folders, hidden ones too, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.0.path()).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -125,8 +124,9 @@ pub(crate) fn finish(mut command: Command) -> Outcome {
 
 /// A `.npy` file, version 1, C order.
 pub(crate) fn npy(descr: &str, shape: &[u64], data: &[u8]) -> Vec<u8> {
-    let shape = shape.iter().map(|n| format!("{n},")).collect::<Vec<_>>().join(" ");
-    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let shape = shape.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}{comma}), }}");
     let padded = (10 + dict.len() + 1).next_multiple_of(64) - 10;
     let mut file = b"\x93NUMPY\x01\x00".to_vec();
     file.extend((padded as u16).to_le_bytes());

@@ -98,7 +98,7 @@ fn misfit(shape: [usize; 3], strides: [usize; 3], bytes: usize) -> Error {
 
 /// Strides, in samples, of C order (rows, columns, channels).
 fn c_order(shape: [usize; 3]) -> [usize; 3] {
-    [shape[1] * shape[2], shape[2], 1]
+    if shape.contains(&0) { [0; 3] } else { [shape[1] * shape[2], shape[2], 1] }
 }
 
 impl<'a> Pixels<'a> {
@@ -111,6 +111,8 @@ impl<'a> Pixels<'a> {
         shape: [usize; 3],
         strides: [usize; 3],
     ) -> Result<Pixels<'a>> {
+        // ndarray wants even the samples of an empty array to lie within the slice.
+        let strides = if shape.contains(&0) { [0; 3] } else { strides };
         ArrayView3::from_shape(shape.strides(strides), samples)
             .map(T::wrap)
             .map_err(|_| misfit(shape, strides, size_of_val(samples)))
@@ -262,6 +264,14 @@ mod tests {
         let mut out = [0u8; 6];
         p.gather(&odd, PixelsMut::contiguous(&mut out, [1, 2, 3]).unwrap());
         assert_eq!(out, [0, 3, 1, 4, 7, 5]);
+    }
+
+    #[test]
+    fn empty_pixels_need_no_samples() {
+        for shape in [[0, 5, 1], [3, 0, 2], [3, 5, 0]] {
+            assert_eq!(Pixels::contiguous::<u16>(&[], shape).unwrap().shape(), shape);
+            assert_eq!(PixelsMut::contiguous::<u16>(&mut [], shape).unwrap().shape(), shape);
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use num_bigint::{BigInt, BigUint, Sign};
 use outcrop_core::{DataType, Sample, Value};
 
+use crate::reduce::Rational;
+
 /// A number, or as many of its leading bits as decide how it rounds to any sample type.
 ///
 /// Finite numbers are `±bits * 2^exponent`. Where a quotient or a root has more than about a hundred bits, the
@@ -89,6 +91,22 @@ impl Exact {
         let inexact = inexact || &root * &root != square;
         let bits = low_bits(&root) | u128::from(inexact);
         Exact::Finite { negative: false, bits, exponent: (exponent - odd - shift) / 2 }
+    }
+
+    /// A quotient, or the end of f64 (or NaN) that it is instead.
+    pub fn quotient(ratio: Result<Rational, f64>) -> Exact {
+        ratio.map_or_else(Exact::Special, |ratio| {
+            let (numerator, denominator, exponent) = ratio.parts();
+            Exact::big_ratio(numerator, exponent, denominator)
+        })
+    }
+
+    /// The square root of a quotient that is not negative, or what stands for it.
+    pub fn root(ratio: Result<Rational, f64>) -> Exact {
+        ratio.map_or_else(Exact::Special, |ratio| {
+            let (numerator, denominator, exponent) = ratio.parts();
+            Exact::root_of_ratio(numerator.magnitude(), exponent, denominator)
+        })
     }
 
     /// The sample that the number rounds to: floats to nearest, ties to even; integers half to even, saturating,

@@ -1,8 +1,8 @@
-//! Kernels: what is computed on a chunk. Serial and pure; the scheduler runs many at once.
+//! Kernels: serial, pure computations on chunks.
 //!
-//! [`map`] makes a pixel from a pixel, [`reduce`] makes numbers from an image and keeps exact state, so that partials
-//! merge in any order to the same bits. Results are evaluated exactly and rounded once ([`Exact`]). [`Validity`]
-//! says which samples take part.
+//! Maps ([`map`]) make a pixel from a pixel. Reductions ([`reduce`]) keep exact state, so that partials merge in any
+//! order to the same bits. [`Validity`] says which samples take part. Results are evaluated exactly and rounded
+//! once ([`Exact`]).
 
 mod exact;
 pub mod map;

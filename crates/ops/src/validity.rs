@@ -165,7 +165,7 @@ impl Validity {
     ///
     /// # Errors
     /// [`Error::Usage`] where the chunk has another type, other channels or no fitting mask.
-    pub fn bind<'a>(&'a self, chunk: &Chunk<'a>) -> Result<Bound<'a>> {
+    pub fn bind<'v, 'c>(&'v self, chunk: &Chunk<'c>) -> Result<Bound<'v, 'c>> {
         let Some(image) = chunk.inputs.first() else {
             return Err(Error::Usage("a chunk without an image".into()));
         };
@@ -205,10 +205,10 @@ impl Validity {
 
 /// [`Validity`] applied to one chunk.
 #[derive(Clone, Debug)]
-pub struct Bound<'a> {
-    validity: &'a Validity,
+pub struct Bound<'v, 'c> {
+    validity: &'v Validity,
     rect: Rect,
-    mask: Option<Pixels<'a>>,
+    mask: Option<Pixels<'c>>,
     holes: Vec<Gap>,
 }
 
@@ -220,7 +220,7 @@ struct Gap {
     bad: bool,
 }
 
-impl Bound<'_> {
+impl Bound<'_, '_> {
     fn add_holes(
         &mut self,
         holes: &[Hole],
@@ -242,6 +242,11 @@ impl Bound<'_> {
         self.mask.is_none()
             && self.validity.nodata[channel].is_empty()
             && !self.holes.iter().any(|h| h.bad && h.channels.contains(&channel))
+    }
+
+    /// What NaN samples do.
+    pub fn nan(&self) -> NanPolicy {
+        self.validity.nan
     }
 
     /// Samples of the channel that are not stored.
@@ -366,9 +371,8 @@ mod tests {
         let rect = Rect::of_size(1, 2);
         let image = Read { pixels: Pixels::contiguous(&[0u8; 6], [1, 2, 3]).unwrap(), holes: &[] };
         let mask = Read { pixels: Pixels::contiguous(&[0u8; 4], [1, 2, 2]).unwrap(), holes: &[] };
-        let chunk = |inputs| Chunk { index: 0, rect, inputs };
-        assert!(v.bind(&chunk(&[image, mask])).unwrap_err().to_string().contains("--mask"));
-        assert!(v.bind(&chunk(&[image])).is_err());
-        assert!(v.bind(&chunk(&[image, image])).is_ok());
+        let (two_channels, none, three_channels) = ([image, mask], [image], [image, image]);
+        let bind = |inputs| v.bind(&Chunk { index: 0, rect, inputs }).is_ok();
+        assert!(!bind(&two_channels[..]) && !bind(&none[..]) && bind(&three_channels[..]));
     }
 }

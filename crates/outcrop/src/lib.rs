@@ -29,9 +29,7 @@ mod output;
 mod region;
 mod validity;
 
-pub use jobs::{
-    ConvertOptions, MeanOfAll, MeanOptions, StatsOptions, convert, mean, mean_of_all, stats,
-};
+pub use jobs::{ConvertOptions, MeanOfAll, MeanOptions, StatsOptions, convert, mean, mean_of_all, stats};
 pub use output::Output;
 pub use region::Region;
 pub use validity::{Nodata, ValidityOptions};
@@ -42,7 +40,10 @@ pub use outcrop_core::{
     Metadata, Observer, Rect, Resolution, Result, Silent, Source, Value,
 };
 #[doc(no_inline)]
-pub use outcrop_ops::{NanPolicy, reduce::{ChannelStats, ExactSum}};
+pub use outcrop_ops::{
+    NanPolicy,
+    reduce::{ChannelStats, ExactSum},
+};
 #[doc(no_inline)]
 pub use outcrop_reader::{
     Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,

@@ -49,11 +49,10 @@ mod tests {
 
     #[test]
     fn what_lies_outside_is_refused() {
-        let image = Image::plain("raw", Extent::new(4, 6, 2), DataType::U8, BlockLayout::Rows { planar: false });
-        let window = |y, x, height, width| Region {
-            window: Some(Rect { y, x, height, width }),
-            ..Region::all()
-        };
+        let image =
+            Image::plain("raw", Extent::new(4, 6, 2), DataType::U8, BlockLayout::Rows { planar: false });
+        let window =
+            |y, x, height, width| Region { window: Some(Rect { y, x, height, width }), ..Region::all() };
         assert!(window(0, 0, 4, 6).resolve(&image).is_ok());
         assert!(window(3, 5, 1, 1).resolve(&image).is_ok());
         let e = window(0, 1, 4, 6).resolve(&image).unwrap_err().to_string();

@@ -34,7 +34,9 @@ impl Nodata {
         let indices = channels.indices();
         match self {
             Nodata::None => Ok(vec![Vec::new(); indices.len()]),
-            Nodata::FromFile => Ok(indices.iter().map(|&c| image.nodata_of(c).into_iter().collect()).collect()),
+            Nodata::FromFile => {
+                Ok(indices.iter().map(|&c| image.nodata_of(c).into_iter().collect()).collect())
+            }
             Nodata::Values(values) => {
                 let of = |position: usize, channel: u64| match values.len() {
                     1 => Some(values[0]),

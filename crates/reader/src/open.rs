@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use outcrop_core::{ByteOrder, Error, Extent, Result, Source, Value};
+use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
 
 use crate::raw::{Interleave, RawSource, RawSpec};
 use crate::store::{IoMode, Store};
+use crate::tiff::{BadBlocks, TiffOptions, is_tiff};
 use crate::{envi, npy, parse_dtype};
 
 /// A format that can be read.
@@ -56,24 +57,12 @@ impl Format {
     /// The format that the first bytes of a file show.
     pub fn from_content(head: &[u8]) -> Option<Format> {
         match head {
-            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
+            _ if is_tiff(head) => Some(Format::Tiff),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
             _ if envi::is_header(head) => Some(Format::Envi),
             _ => None,
         }
     }
-}
-
-/// What happens with a block that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum BadBlocks {
-    /// It is an error.
-    #[default]
-    Fail,
-    /// It is filled with a value.
-    Fill(Value),
-    /// It is filled with the image's nodata value, or 0 where there is none.
-    Nodata,
 }
 
 /// How to open a file. The default opens the first page of whatever the file shows itself to be.
@@ -93,6 +82,13 @@ pub struct OpenOptions {
     pub expand_palette: bool,
     /// What is said of a raw file.
     pub raw: RawOptions,
+}
+
+impl OpenOptions {
+    fn tiff(&self) -> TiffOptions {
+        let OpenOptions { page, level, bad_blocks, expand_palette, .. } = *self;
+        TiffOptions { page, level, bad_blocks, expand_palette }
+    }
 }
 
 /// What is said of a raw file, as far as it is said. Saying a shape makes any file a raw one.
@@ -165,7 +161,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>> {
         one_page(format, options)?;
     }
     Ok(match format {
-        Format::Tiff => return Err(Error::Unsupported("TIFF in this build".into())),
+        Format::Tiff => Box::new(crate::tiff::open(Arc::new(store), &options.tiff())?),
         Format::Raw => Box::new(RawSource::new(Arc::new(store), &options.raw.spec()?)?),
         Format::Npy => Box::new(npy::open(Arc::new(store))?),
         Format::Envi => Box::new(open_envi(path, &store, options.io)?),

@@ -18,7 +18,7 @@ use util::{bytes_of, cut, whole};
 fn make(dir: &Path, spec: &RawSpec) -> (PathBuf, Vec<u8>) {
     let Extent { height, width, channels } = spec.extent;
     let size = spec.dtype.bytes();
-    let sample = |i: u64| -> Vec<u8> { (i * 0x0123_4567_89ab_cdef + 77).to_le_bytes()[..size].to_vec() };
+    let sample = |i: u64| -> Vec<u8> { i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[..size].to_vec() };
     let number = |y: u64, x: u64, c: u64| (y * width + x) * channels + c;
     let c_order: Vec<u8> = (0..height * width * channels).flat_map(sample).collect();
     let mut stored = vec![0xee; spec.offset as usize];

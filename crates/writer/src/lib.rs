@@ -27,6 +27,8 @@
 
 mod create;
 mod envi;
+#[cfg(test)]
+mod faults;
 mod gather;
 mod npy;
 mod output;

@@ -61,6 +61,14 @@ impl PartialFile {
         Ok(PartialFile { file, partial: Some(partial), path, overwrite, notices })
     }
 
+    /// The same on a disk that is full after `bytes`.
+    #[cfg(test)]
+    pub(crate) fn limited(mut self, bytes: u64) -> PartialFile {
+        let file = self.file.file().try_clone().unwrap();
+        self.file = Arc::new(Positioned::new(file, "a limited file").limited(bytes));
+        self
+    }
+
     /// The file, to be shared with the threads that write it.
     pub fn file(&self) -> &Arc<Positioned> {
         &self.file

@@ -54,12 +54,13 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
     resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
         let image = source.image();
-        let answer = || {
+        let answer = || -> outcrop::Result<_> {
             let region = resolve::region(&args.reading, &args.running, image)?;
             let (_, channels) = region.resolve(image)?;
             let found = outcrop::stats(&session.runtime, &*source, &region, &options)?;
-            let channels = channels.indices().iter().zip(found).map(|(c, s)| Channel::new(c + 1, &s)).collect();
-            outcrop::Result::Ok((region, channels))
+            let numbers = channels.indices().iter().zip(found);
+            let channels: Vec<_> = numbers.map(|(c, found)| Channel::new(c + 1, &found)).collect();
+            Ok((region, channels))
         };
         let (region, channels) = answer().with_context(|| path.display().to_string())?;
         if args.json {

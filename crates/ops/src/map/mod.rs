@@ -3,10 +3,12 @@
 mod convert;
 mod float_mean;
 mod mean;
+mod reduce_channels;
 
 pub use convert::{Convert, Scale};
 pub(crate) use float_mean::mean_of;
 pub use mean::MeanOverChannels;
+pub use reduce_channels::ReduceChannels;
 
 use ndarray::ArrayViewMut3;
 use outcrop_core::{Chunk, DataType, Error, Pixels, PixelsMut, Result, Sample};

@@ -1,13 +1,18 @@
-//! Reductions: an image in, numbers out. Partials are exact, so that chunks and workers leave no trace.
+//! Reductions: many samples in, a few exact numbers out.
 
-mod bytes;
+mod covariance;
 pub mod exact;
+mod extrema;
 mod key;
+mod moments;
 mod percentile;
 mod quantile;
 mod rows;
+mod stats;
 
+pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
 pub use exact::{ExactSum, ExactSums, Rational};
+pub use moments::{Moments, MomentsPartial, Shape};
 pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
 pub use quantile::{Method, Percentile, PercentileSpec};
-pub use rows::{NanRule, Rules};
+pub use stats::{ChannelPartial, ChannelStats, Stats, StatsPartial};

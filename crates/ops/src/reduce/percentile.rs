@@ -11,11 +11,12 @@ use std::ops::Range;
 use num_bigint::BigInt;
 use outcrop_core::{Chunk, DataType, Error, Reduce, Result, Sample, Value, with_dtype};
 
-use super::bytes;
 use super::key::{key, value};
 use super::quantile::{PercentileSpec, Place};
-use super::rows::{NanRule, Rules};
+use super::rows::rows;
 use crate::exact::{BigSum, Exact};
+use crate::saved::{Loader, Saver};
+use crate::validity::{Class, NanPolicy, Validity};
 
 /// Bytes of counters that a partial should not exceed; it may where there are very many channels.
 const COUNTERS_BYTES: u64 = 64 << 20;
@@ -38,9 +39,8 @@ pub enum Pool {
 #[derive(Clone, Debug)]
 pub struct Percentiles {
     dtype: DataType,
-    channels: usize,
     spec: PercentileSpec,
-    rules: Rules,
+    validity: Validity,
     /// Bits of the key that each pass counts by.
     digits: Vec<u32>,
     stage: usize,
@@ -58,32 +58,18 @@ struct Group {
 }
 
 impl Percentiles {
-    /// Percentiles of an image of `channels` channels of `dtype`.
+    /// Percentiles of the samples that are valid.
     ///
     /// # Errors
     /// [`Error::Usage`] where there is no channel.
-    pub fn new(
-        dtype: DataType,
-        channels: usize,
-        pool: Pool,
-        spec: PercentileSpec,
-        rules: Rules,
-    ) -> Result<Percentiles> {
+    pub fn new(pool: Pool, spec: PercentileSpec, validity: Validity) -> Result<Percentiles> {
+        let (dtype, channels) = (validity.dtype(), validity.channels());
         if channels == 0 {
             return Err(Error::Usage("an image without channels has no percentiles".into()));
         }
         let groups = if pool == Pool::PerChannel { channels } else { 1 };
         let digits = digits(8 * dtype.bytes() as u32, groups as u64, 2 * spec.percentiles.len() as u64);
-        Ok(Percentiles {
-            dtype,
-            channels,
-
-            spec,
-            rules,
-            digits,
-            stage: 0,
-            groups: vec![Group::default(); groups],
-        })
+        Ok(Percentiles { dtype, spec, validity, digits, stage: 0, groups: vec![Group::default(); groups] })
     }
 
     /// How many passes there are at most.
@@ -102,8 +88,7 @@ impl Percentiles {
         }
         Some(PercentilePass {
             dtype: self.dtype,
-            channels: self.channels,
-            rules: self.rules.clone(),
+            validity: self.validity.clone(),
             stage: self.stage,
             shift: bits - done - digit,
             digit,
@@ -162,7 +147,7 @@ impl Percentiles {
         }
         let asked = self.spec.percentiles.len();
         let finish = |group: &Group| {
-            if self.rules.nan() == NanRule::Propagate && group.nan > 0 {
+            if self.validity.nan() == NanPolicy::Propagate && group.nan > 0 {
                 return vec![Some(Exact::Special(f64::NAN)); asked];
             }
             let sample =
@@ -201,7 +186,7 @@ fn digits(bits: u32, groups: u64, prefixes: u64) -> Vec<u32> {
     digits
 }
 
-fn interpolate(low: Value, high: Value, place: &Place) -> Exact {
+pub(crate) fn interpolate(low: Value, high: Value, place: &Place) -> Exact {
     let exact = |value| match value {
         Value::Int(i) => Exact::int(i),
         Value::Float(f) => Exact::float(f),
@@ -229,8 +214,7 @@ fn interpolate(low: Value, high: Value, place: &Place) -> Exact {
 #[derive(Clone, Debug)]
 pub struct PercentilePass {
     dtype: DataType,
-    channels: usize,
-    rules: Rules,
+    validity: Validity,
     stage: usize,
     /// Bits of the key below this pass's digit.
     shift: u32,
@@ -271,7 +255,7 @@ impl PercentilePass {
 
     fn count<T: Sample>(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
         let mask = (1u64 << self.digit) - 1;
-        self.rules.rows::<T>(chunk, self.channels, |_, c, samples, valid| {
+        rows::<T>(&self.validity, chunk, |_, c, samples, valid| {
             let g = if self.groups.len() == 1 { 0 } else { c };
             let slots = &self.groups[g];
             let counts = &mut partial.counts[slots.counters.clone()];
@@ -293,7 +277,9 @@ impl PercentilePass {
                 counts[slot << self.digit | digit] += 1;
             };
             match (valid, samples.as_slice()) {
-                (Some(valid), _) => samples.iter().zip(valid).filter(|(_, v)| **v).for_each(|(s, _)| one(*s)),
+                (Some(valid), _) => {
+                    samples.iter().zip(valid).filter(|(_, v)| **v == Class::Valid).for_each(|(s, _)| one(*s))
+                }
                 (None, Some(samples)) => samples.iter().for_each(|s| one(*s)),
                 (None, None) => samples.iter().for_each(|s| one(*s)),
             }
@@ -302,7 +288,7 @@ impl PercentilePass {
     }
 }
 
-const TAG: &[u8; 8] = b"percent1";
+const NAME: &str = "percentiles";
 
 impl Reduce for PercentilePass {
     type Partial = PercentilePartial;
@@ -333,21 +319,24 @@ impl Reduce for PercentilePass {
     }
 
     fn save(&self, partial: &PercentilePartial) -> Vec<u8> {
-        let mut out = bytes::begin(TAG);
-        bytes::put(&mut out, [partial.stage as u64]);
-        bytes::put(&mut out, partial.nan.iter().chain(&partial.counts).copied());
-        out
+        let mut to = Saver::new(NAME, 1);
+        to.dtype(self.dtype);
+        [partial.stage, partial.nan.len(), partial.counts.len()].into_iter().for_each(|v| to.u64(v as u64));
+        partial.nan.iter().chain(&partial.counts).for_each(|v| to.u64(*v));
+        to.finish()
     }
 
     fn load(&self, bytes: &[u8]) -> Result<PercentilePartial> {
-        let words = bytes::words(bytes, TAG, Some(1 + self.groups.len() + self.counters()))?;
-        if words[0] != self.stage as u64 {
-            return Err(Error::Format(format!(
-                "the saved state is of pass {}, expected {}",
-                words[0], self.stage
-            )));
+        let mut from = Loader::new(bytes, NAME, 1)?;
+        from.expect_dtype(self.dtype)?;
+        from.expect_u64(self.stage as u64, "pass")?;
+        from.expect_u64(self.groups.len() as u64, "channels")?;
+        from.expect_u64(self.counters() as u64, "counters")?;
+        let mut partial = self.start();
+        for v in partial.nan.iter_mut().chain(&mut partial.counts) {
+            *v = from.u64()?;
         }
-        let (nan, counts) = words[1..].split_at(self.groups.len());
-        Ok(PercentilePartial { stage: self.stage, counts: counts.to_vec(), nan: nan.to_vec() })
+        from.finish()?;
+        Ok(partial)
     }
 }

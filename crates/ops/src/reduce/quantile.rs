@@ -166,6 +166,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whether the value there is that of one sample.
+    pub(crate) fn is_sample(&self) -> bool {
+        self.low == self.high
+    }
+
     fn interpolated(index: (BigInt, BigInt), n: u64) -> Place {
         let (whole, rest) = floor(&index);
         Place::at(whole, Some((rest.magnitude().clone(), index.1.magnitude().clone())), n)

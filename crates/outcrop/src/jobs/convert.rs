@@ -1,8 +1,8 @@
 //! [`convert`]: an image's pixels in another format, or of another type.
 
-use outcrop_core::{DataType, Map, Rect, Result, Source};
-use outcrop_ops::Convert;
-use outcrop_scheduler::{Input, Plan, Runtime};
+use outcrop_core::{DataType, Result, Source};
+use outcrop_ops::map::Convert;
+use outcrop_scheduler::{Input, Runtime};
 use outcrop_writer::OutputImage;
 
 use crate::output::{Output, carry, retyped};
@@ -35,6 +35,7 @@ pub fn convert(
     let (metadata, nodata) = carry(image, window, &channels);
     let metadata = retyped(metadata, image.dtype, dtype);
     let nodata: Vec<_> = nodata.into_iter().filter(|v| v.fits(dtype)).collect();
-    let made = OutputImage { extent: jobs::extent(window, &map), dtype, metadata: &metadata, nodata: &nodata };
+    let made =
+        OutputImage { extent: jobs::extent(window, &map), dtype, metadata: &metadata, nodata: &nodata };
     jobs::write(runtime, "convert", Input { source, channels }, window, region.chunk, &map, &made, output)
 }

@@ -1,7 +1,7 @@
 //! [`mean`]: the mean over the channels of each pixel.
 
 use outcrop_core::{DataType, Map, Result, Source, Value};
-use outcrop_ops::MeanOverChannels;
+use outcrop_ops::map::MeanOverChannels;
 use outcrop_scheduler::{Input, Runtime};
 use outcrop_writer::OutputImage;
 

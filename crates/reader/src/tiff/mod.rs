@@ -47,6 +47,6 @@ pub enum BadBlocks {
     Fail,
     /// Its samples read as this value, and are reported as a hole.
     Fill(Value),
-    /// Its samples read as the file's nodata value, and are reported as a hole.
+    /// Its samples read as the file's nodata value (0 where it declares none), and are reported as a hole.
     Nodata,
 }

@@ -89,12 +89,7 @@ pub fn open(store: Arc<Store>, options: &TiffOptions) -> Result<TiffSource> {
         BadBlocks::Fill(value) => {
             return Err(Error::Usage(format!("no sample of {dtype} is {value} (--bad-blocks)")));
         }
-        BadBlocks::Nodata if nodata.is_empty() => {
-            return Err(Error::Usage(
-                "the file declares no nodata value to fill bad blocks with (--bad-blocks)".into(),
-            ));
-        }
-        BadBlocks::Nodata => nodata.first().copied(),
+        BadBlocks::Nodata => Some(nodata.first().copied().unwrap_or(Value::Int(0))),
     };
     let image = Image {
         format: if file.big { "BigTIFF" } else { "TIFF" },
@@ -495,6 +490,8 @@ impl Source for TiffSource {
         let lent = self.plain
             && self.palette.is_none()
             && channels.as_step().is_some_and(|s| s.1 > 0)
+            // Planes that are read lie in runs of their own.
+            && (planes == 1 || self.file.store.is_mapped())
             && layout.one_run(&self.file, self.spec.dtype.bytes() as u64)?;
         let scratch_bytes = if lent {
             0

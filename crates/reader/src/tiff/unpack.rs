@@ -1,7 +1,10 @@
 //! Samples as stored to samples as handed out: byte order, depths of 1 to 63 bits, 24-bit floats.
 //!
-//! Rows begin on byte boundaries. Depths that fill whole bytes follow the file's byte order; all others are one stream
-//! of bits per row, the most significant first, in either kind of file (as libtiff and tifffile read them).
+//! Rows begin on byte boundaries. Depths of 8, 16, 32 and 64 bits and 24-bit floats follow the file's byte order; all
+//! others are one stream of bits per row, the most significant first, in either kind of file (as libtiff and tifffile
+//! read them). Two exceptions are what the writers of such files agree on, against the letter of the format: 24-bit
+//! integers have the order opposite to their file's (libtiff swaps those that GDAL has put most significant byte
+//! first), and 5-6-5 pixels are 16-bit words, least significant byte first, and are scaled to 8 bits.
 
 use outcrop_core::{ByteOrder, DataType, Error, Result};
 
@@ -45,7 +48,8 @@ pub(super) fn widen(spec: &BlockSpec, order: ByteOrder, packed: &[u8], packed_ro
     let row_bytes = spec.width as usize * spec.samples() * spec.dtype.bytes();
     let bits = spec.bits[0];
     let alike = spec.bits.iter().all(|&b| b == bits);
-    let whole_bytes = spec.bits.iter().all(|&b| b % 8 == 0);
+    let ordered = spec.bits.iter().all(|b| matches!(b, 8 | 16 | 24 | 32 | 64));
+    let order24 = if order == ByteOrder::Big { ByteOrder::Little } else { ByteOrder::Big };
     let signed = spec.dtype.is_signed_integer();
     for (packed, row) in packed.chunks_exact(packed_row.max(1)).zip(out.chunks_exact_mut(row_bytes.max(1))) {
         match (bits, spec.dtype) {
@@ -58,14 +62,16 @@ pub(super) fn widen(spec: &BlockSpec, order: ByteOrder, packed: &[u8], packed_ro
                     s.copy_from_slice(&float24(whole(p, order) as u32).to_ne_bytes());
                 }
             }
+            _ if spec.bits == [5, 6, 5] && spec.dtype == DataType::U8 => rgb565(packed, row),
             _ => {
                 let mut stream = BitStream { bytes: packed, buffer: 0, available: 0 };
                 let mut at = 0;
                 let depths = spec.bits.iter().cycle();
                 for (s, &depth) in row.chunks_exact_mut(spec.dtype.bytes()).zip(depths) {
                     let n = u32::from(depth);
-                    let v = if whole_bytes {
-                        let v = whole(&packed[at..at + n as usize / 8], order);
+                    let v = if ordered {
+                        let v =
+                            whole(&packed[at..at + n as usize / 8], if n == 24 { order24 } else { order });
                         at += n as usize / 8;
                         v
                     } else {
@@ -99,6 +105,15 @@ fn twelve(packed: &[u8], row: &mut [u8]) {
         for (s, v) in s.chunks_exact_mut(2).zip(pair) {
             s.copy_from_slice(&v.to_ne_bytes());
         }
+    }
+}
+
+/// One pixel of three samples to two bytes; the high bits are repeated below, so that full scale stays full scale.
+fn rgb565(packed: &[u8], row: &mut [u8]) {
+    for (p, s) in packed.chunks_exact(2).zip(row.chunks_exact_mut(3)) {
+        let v = u16::from_le_bytes([p[0], p[1]]);
+        let (r, g, b) = (v >> 11, v >> 5 & 63, v & 31);
+        s.copy_from_slice(&[(r << 3 | r >> 2) as u8, (g << 2 | g >> 4) as u8, (b << 3 | b >> 2) as u8]);
     }
 }
 
@@ -209,12 +224,16 @@ mod tests {
     #[test]
     fn mixed_and_signed_depths_are_unpacked() {
         let mut mixed = spec(1, 3, 1, DataType::U8, 3);
-        mixed.bits = vec![5, 6, 5];
-        let values = [31, 0, 1, 2, 63, 30, 9, 33, 17];
+        mixed.bits = vec![5, 7, 4];
+        let values = [31, 0, 1, 2, 127, 15, 9, 33, 12];
         let mut out = vec![0; 9];
         let packed = pack(&values, &mixed.bits);
         widen(&mixed, ByteOrder::Little, &packed, packed.len(), &mut out);
         assert_eq!(out, values.map(|v| v as u8));
+
+        mixed.bits = vec![5, 6, 5];
+        widen(&mixed, ByteOrder::Big, &[0xff, 0xff, 0x04, 0x20, 0, 0], 6, &mut out);
+        assert_eq!(out, [255, 255, 255, 33, 0, 33, 0, 0, 0]);
 
         let mut signed = spec(1, 3, 1, DataType::I16, 1);
         (signed.bits, signed.sample_format) = (vec![12], 2);
@@ -225,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn whole_bytes_follow_the_byte_order() {
+    fn integers_of_24_bits_have_the_opposite_order() {
         let mut spec = spec(1, 2, 1, DataType::I32, 1);
         spec.bits = vec![24];
         let mut out = vec![0; 8];
         for (order, stored) in
-            [(ByteOrder::Little, [1, 2, 3, 0xfe, 0xff, 0xff]), (ByteOrder::Big, [3, 2, 1, 0xff, 0xff, 0xfe])]
+            [(ByteOrder::Big, [1, 2, 3, 0xfe, 0xff, 0xff]), (ByteOrder::Little, [3, 2, 1, 0xff, 0xff, 0xfe])]
         {
             widen(&spec, order, &stored, 6, &mut out);
             let found: Vec<i32> = out.chunks(4).map(|b| i32::from_ne_bytes(b.try_into().unwrap())).collect();

@@ -9,6 +9,8 @@
 
 use outcrop_core::f16;
 
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
 use super::rational::power_of_two;
 use super::sums::Scratch;
 use super::{ExactSums, Span};
@@ -16,9 +18,9 @@ use super::{ExactSums, Span};
 /// Samples in a block.
 pub(crate) const BLOCK: usize = 1024;
 /// Independent accumulators of each kind.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 /// Grid of a split sum of terms below 2^k: accumulators stay in the binade 2^(k + 9), as a lane takes 128 terms.
-const BINADE: i32 = 9;
+pub(super) const BINADE: i32 = 9;
 /// Largest spread of exponents for which a block of f32 is exact: 2 * 19 + 48 <= 87.
 const SPREAD_F32: i32 = 19;
 /// Largest spread of exponents for which a block of f64 is exact: 2 * 16 + 54 <= 87.
@@ -29,17 +31,18 @@ const LARGEST_GUESS: i32 = 500;
 
 /// What one block adds up to. The parts are exact; unused ones are 0.
 pub(crate) struct Block<T> {
-    min: T,
-    max: T,
+    pub(super) min: T,
+    pub(super) max: T,
     /// Smallest nonzero magnitude; infinite where all samples are zero.
-    least: T,
-    sums: [f64; 2],
-    squares: [f64; 4],
+    pub(super) least: T,
+    pub(super) sums: [f64; 2],
+    pub(super) squares: [f64; 4],
 }
 
 /// A float that has a block kernel.
 pub(crate) trait Kernel: outcrop_core::Sample {
     const SPREAD: i32;
+    /// Adds a block of whole groups of [`LANES`], under the guess that magnitudes are below 2^e.
     fn block(samples: &[Self], e: i32) -> Option<Block<Self>>;
 }
 
@@ -137,34 +140,19 @@ macro_rules! scan {
 scan!(Scan32, f32, u32);
 scan!(Scan64, f64, u64);
 
-/// The samples in groups of [`LANES`]; the last is filled up with its first sample for the scan, with 0 for the sums.
-#[inline(always)]
-fn groups<T: Copy + Default>(samples: &[T], mut each: impl FnMut(&[T; LANES], &[T; LANES])) {
-    let (groups, rest) = samples.as_chunks::<LANES>();
-    for group in groups {
-        each(group, group);
-    }
-    if let Some(&first) = rest.first() {
-        let (mut scanned, mut added) = ([first; LANES], [T::default(); LANES]);
-        scanned[..rest.len()].copy_from_slice(rest);
-        added[..rest.len()].copy_from_slice(rest);
-        each(&scanned, &added);
-    }
-}
-
 #[inline(always)]
 fn block_f32<const FMA: bool>(samples: &[f32], e: i32) -> Block<f32> {
     let mut scan = Scan32::new();
     let mut sum = [0.0; LANES];
     let mut squares = Split::new(2 * e);
-    groups(samples, |scanned, added| {
-        scan.add(scanned);
-        let wide = added.map(f64::from);
+    for group in samples.as_chunks::<LANES>().0 {
+        scan.add(group);
+        let wide = group.map(f64::from);
         for i in 0..LANES {
             sum[i] += wide[i];
         }
         squares.add_squares::<FMA>(&wide);
-    });
+    }
     let (min, max, least) = scan.parts();
     let [high, low] = squares.parts();
     Block { min, max, least, sums: [sum.iter().sum(), 0.0], squares: [high, low, 0.0, 0.0] }
@@ -176,39 +164,20 @@ fn block_f64(samples: &[f64], e: i32) -> Block<f64> {
     let mut scan = Scan64::new();
     let mut sum = Split::new(e);
     let (mut squares, mut errors) = (Split::new(2 * e), Split::new(2 * e - 53));
-    groups(samples, |scanned, added| {
-        scan.add(scanned);
-        sum.add(added);
-        let square = added.map(|v| v * v);
+    for group in samples.as_chunks::<LANES>().0 {
+        scan.add(group);
+        sum.add(group);
+        let square = group.map(|v| v * v);
         let mut error = [0.0; LANES];
         for i in 0..LANES {
-            error[i] = added[i].mul_add(added[i], -square[i]);
+            error[i] = group[i].mul_add(group[i], -square[i]);
         }
         squares.add(&square);
         errors.add(&error);
-    });
+    }
     let (min, max, least) = scan.parts();
     let ([a, b], [c, d]) = (squares.parts(), errors.parts());
     Block { min, max, least, sums: sum.parts(), squares: [a, b, c, d] }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{Block, block_f32, block_f64};
-
-    pub(super) fn detected() -> bool {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn f32_avx2(samples: &[f32], e: i32) -> Block<f32> {
-        block_f32::<true>(samples, e)
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn f64_avx2(samples: &[f64], e: i32) -> Block<f64> {
-        block_f64(samples, e)
-    }
 }
 
 impl Kernel for f32 {
@@ -216,9 +185,9 @@ impl Kernel for f32 {
 
     fn block(samples: &[f32], e: i32) -> Option<Block<f32>> {
         #[cfg(target_arch = "x86_64")]
-        if x86::detected() {
+        if avx2::detected() {
             // SAFETY: the processor has the features.
-            return Some(unsafe { x86::f32_avx2(samples, e) });
+            return Some(unsafe { avx2::block_f32(samples, e) });
         }
         Some(block_f32::<{ cfg!(target_arch = "aarch64") }>(samples, e))
     }
@@ -229,9 +198,9 @@ impl Kernel for f64 {
 
     fn block(samples: &[f64], e: i32) -> Option<Block<f64>> {
         #[cfg(target_arch = "x86_64")]
-        if x86::detected() {
+        if avx2::detected() {
             // SAFETY: the processor has the features.
-            return Some(unsafe { x86::f64_avx2(samples, e) });
+            return Some(unsafe { avx2::block_f64(samples, e) });
         }
         cfg!(target_arch = "aarch64").then(|| block_f64(samples, e))
     }
@@ -250,28 +219,36 @@ pub(crate) fn fold<T: Kernel>(
     span: &mut Option<Span<T>>,
     scratch: &mut Scratch,
 ) {
-    for block in samples.chunks(BLOCK) {
+    let (whole, rest) = samples.split_at(samples.len() / LANES * LANES);
+    for block in whole.chunks(BLOCK) {
         if !fold_finite(block, sums, span, scratch) {
             let mut finite = [T::default(); BLOCK];
             let mut kept = 0;
             for &v in block {
-                let f = v.to_f64();
                 finite[kept] = v;
-                kept += usize::from(f.is_finite());
-                if f.is_nan() {
-                    sums.nan += 1;
-                } else if f.is_infinite() {
-                    sums.n += 1;
-                    *(if f > 0.0 { &mut sums.pos_inf } else { &mut sums.neg_inf }) += 1;
-                    Span::extend(span, v, v);
+                if v.to_f64().is_finite() {
+                    kept += 1;
+                } else {
+                    fold_one(v, sums, span);
                 }
             }
-            fold_finite(&finite[..kept], sums, span, scratch);
+            let (whole, rest) = finite[..kept].split_at(kept / LANES * LANES);
+            fold_finite(whole, sums, span, scratch);
+            rest.iter().for_each(|&v| fold_one(v, sums, span));
         }
+    }
+    rest.iter().for_each(|&v| fold_one(v, sums, span));
+}
+
+/// Adds one sample of any kind.
+fn fold_one<T: Kernel>(v: T, sums: &mut ExactSums, span: &mut Option<Span<T>>) {
+    sums.add_f64(v.to_f64());
+    if !v.is_nan() {
+        Span::extend(span, v, v);
     }
 }
 
-/// Adds a block, unless a sample of it is not finite (false).
+/// Adds a block of whole groups, unless a sample of it is not finite (false).
 fn fold_finite<T: Kernel>(
     samples: &[T],
     sums: &mut ExactSums,
@@ -343,21 +320,36 @@ pub(crate) fn fold_f16(
 mod tests {
     use super::*;
 
+    /// The exact total of parts that may divide differently between high and low.
+    #[cfg(target_arch = "x86_64")]
+    fn total(parts: &[f64]) -> super::super::Fixed {
+        let mut total = super::super::Fixed::for_squares(outcrop_core::DataType::F64);
+        parts.iter().for_each(|&v| total.add_f64(v));
+        total
+    }
+
     /// The vector path and the baseline agree to the last bit, as both are exact.
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn vector_blocks_equal_baseline_blocks() {
-        if !x86::detected() {
+        if !avx2::detected() {
             return;
         }
         let samples: Vec<f32> =
             (1..=1000).map(|i| (i as f32).sqrt() * if i % 3 == 0 { -1.0 } else { 1.0 }).collect();
-        for n in [1, 7, 8, 9, 1000] {
+        for n in [8, 16, 1000] {
             // SAFETY: the processor has the features.
-            let a = unsafe { x86::f32_avx2(&samples[..n], 6) };
+            let a = unsafe { avx2::block_f32(&samples[..n], 6) };
             let b = block_f32::<false>(&samples[..n], 6);
             assert_eq!((a.min, a.max, a.least, a.sums), (b.min, b.max, b.least, b.sums));
-            assert_eq!(a.squares[0] + a.squares[1], b.squares[0] + b.squares[1]);
+            assert_eq!(total(&a.squares), total(&b.squares));
+            let wide: Vec<f64> = samples[..n].iter().map(|&v| f64::from(v).sqrt()).collect();
+            // SAFETY: the processor has the features.
+            let a = unsafe { avx2::block_f64(&wide, 6) };
+            let b = block_f64(&wide, 6);
+            assert_eq!((a.min, a.max, a.least), (b.min, b.max, b.least));
+            assert_eq!(total(&a.sums), total(&b.sums));
+            assert_eq!(total(&a.squares), total(&b.squares));
         }
     }
 

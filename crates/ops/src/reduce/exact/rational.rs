@@ -35,6 +35,11 @@ impl Rational {
         r
     }
 
+    /// Numerator, denominator and exponent.
+    pub(crate) fn parts(&self) -> (&BigInt, &BigUint, i64) {
+        (&self.numerator, &self.denominator, self.exponent)
+    }
+
     /// Rounded to nearest, ties to even; infinite where beyond the range.
     pub fn to_f64(&self) -> f64 {
         self.round(F64)

@@ -1,9 +1,10 @@
 //! [`ExactSums`]: how many samples, their sum and the sum of their squares, exactly.
 
 use num_bigint::{BigInt, BigUint};
-use outcrop_core::{DataType, Result, Sample, f16};
+use outcrop_core::{DataType, Result, Sample, Value, f16};
 
 use super::bins::Bins;
+use super::fixed::decompose;
 use super::{Fixed, Rational, Span, float, integer};
 use crate::saved::{Loader, Saver};
 
@@ -42,7 +43,7 @@ impl std::fmt::Display for ExactSum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ExactSum::Int(i) => write!(f, "{i}"),
-            ExactSum::Float(v) => outcrop_core::Value::Float(*v).fmt(f),
+            ExactSum::Float(v) => Value::Float(*v).fmt(f),
         }
     }
 }
@@ -92,7 +93,7 @@ pub(crate) fn fold<T: Sample>(
         DataType::F32 => typed!(f32, s => float::fold(at::<T, f32>(samples), sums, &mut s, scratch)),
         DataType::F64 => typed!(f64, s => float::fold(at::<T, f64>(samples), sums, &mut s, scratch)),
         _ => {
-            integer::fold_interleaved(samples, std::slice::from_mut(sums), std::slice::from_mut(span));
+            integer::fold_interleaved(samples, &mut [sums], std::slice::from_mut(span));
         }
     }
 }
@@ -152,24 +153,30 @@ impl ExactSums {
     /// If `T` is not the type of the sums.
     pub fn add<T: Sample>(&mut self, sample: T) {
         assert_eq!(self.dtype, T::DTYPE, "a sample of another type");
-        match outcrop_core::Value::of(sample) {
-            outcrop_core::Value::Int(i) => {
+        match Value::of(sample) {
+            Value::Int(i) => {
                 self.sum.add(i, 0);
                 self.squares.add_unsigned(i.unsigned_abs().pow(2), 0);
                 self.n += 1;
             }
-            outcrop_core::Value::Float(v) if v.is_finite() => {
-                let (significand, exponent) = super::fixed::decompose(v);
-                self.sum.add_at(significand.into(), exponent);
-                self.squares.add_at(i128::from(significand).pow(2), 2 * exponent);
-                self.n += 1;
-            }
-            outcrop_core::Value::Float(v) if v.is_nan() => self.nan += 1,
-            outcrop_core::Value::Float(v) => {
-                *(if v > 0.0 { &mut self.pos_inf } else { &mut self.neg_inf }) += 1;
-                self.n += 1;
-            }
+            Value::Float(v) => self.add_f64(v),
         }
+    }
+
+    /// Adds one sample of a float type.
+    pub(super) fn add_f64(&mut self, v: f64) {
+        if v.is_nan() {
+            self.nan += 1;
+            return;
+        }
+        self.n += 1;
+        if v.is_infinite() {
+            *(if v > 0.0 { &mut self.pos_inf } else { &mut self.neg_inf }) += 1;
+            return;
+        }
+        let (significand, exponent) = decompose(v);
+        self.sum.add_at(significand.into(), exponent);
+        self.squares.add_at(i128::from(significand).pow(2), 2 * exponent);
     }
 
     /// Adds the samples of other sums over the same type.

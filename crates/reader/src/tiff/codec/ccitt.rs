@@ -301,6 +301,9 @@ impl<I: Iterator<Item = u8>> Bits<I> {
     /// Takes `n` bits; fewer where the stream ends.
     #[inline]
     fn take(&mut self, n: u32) -> u32 {
+        if n == 0 {
+            return 0;
+        }
         let bits = self.peek(n);
         self.buffer <<= n;
         self.taken += u64::from(n.min(self.available));

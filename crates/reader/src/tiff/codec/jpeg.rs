@@ -40,6 +40,7 @@ pub(super) fn decode(
     let input = decoder.input_colorspace().unwrap_or(ColorSpace::Unknown);
     let output = match size.components {
         1 => ColorSpace::Luma,
+        2 => ColorSpace::LumaA,
         3 if converts(spec, &size) && input == ColorSpace::YCbCr => ColorSpace::RGB,
         _ => input,
     };

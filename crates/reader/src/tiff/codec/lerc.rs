@@ -1,22 +1,417 @@
-//! LERC (34887).
+//! LERC (34887): Esri's limited error raster compression, second version, blobs 1 to 6.
+//!
+//! After the published description ("Lerc2" of esri/lerc, Apache 2.0) and libtiff's use of it: several samples are one
+//! blob of that depth, or a blob each; the blob may be inside Deflate or ZSTD; what the mask leaves out is NaN in
+//! floats, 0 in integers; a mask in the place of a last 8-bit sample is an alpha of 0 and 255.
+//! Lossless floats by Huffman codes of version 6 are refused.
 
-use outcrop_core::{Error, Result};
+use std::io::Read;
+
+use bytemuck::Pod;
+use outcrop_core::{DataType, Error, Result, Sample};
 
 use super::super::block::BlockSpec;
 use super::image::Shape;
+use super::lerc_bits::{Huffman, Input, WordBits, broken};
+
+/// LERC's numbers for the types that it has.
+const TYPES: [DataType; 8] = [
+    DataType::I8,
+    DataType::U8,
+    DataType::I16,
+    DataType::U16,
+    DataType::I32,
+    DataType::U32,
+    DataType::F32,
+    DataType::F64,
+];
 
 /// What the codec demands of the page.
-pub(super) fn check(_: &BlockSpec) -> Result<()> {
-    Err(Error::Unsupported("TIFF compression 34887 (LERC)".into()))
+pub(super) fn check(spec: &BlockSpec) -> Result<()> {
+    if !TYPES.contains(&spec.dtype) || spec.bits.iter().any(|&b| usize::from(b) != 8 * spec.dtype.bytes()) {
+        return Err(Error::Unsupported(format!("LERC of {:?} bits as {}", spec.bits, spec.dtype)));
+    }
+    match spec.lerc_parameters.get(1) {
+        None | Some(0..=2) => Ok(()),
+        Some(n) => Err(Error::Unsupported(format!("LERC inside compression {n} (LercParameters)"))),
+    }
 }
 
-/// Refuses, for now.
+/// Decodes the blobs of a block.
 pub(super) fn decode(
     spec: &BlockSpec,
-    _: &[u8],
-    _: Shape,
-    _: &mut super::Contexts,
-    _: &mut [u8],
+    stored: &[u8],
+    shape: Shape,
+    contexts: &mut super::Contexts,
+    out: &mut [u8],
 ) -> Result<()> {
-    check(spec)
+    // No blob is longer than its pixels as they are, a mask and some headers.
+    let most = out.len() as u64 * 2 + (1 << 20);
+    let unpacked = &mut contexts.image.stored;
+    unpacked.clear();
+    let read = match spec.lerc_parameters.get(1) {
+        Some(1) => flate2::bufread::ZlibDecoder::new(stored).take(most).read_to_end(unpacked),
+        Some(2) => super::zstandard::open(stored)?.take(most).read_to_end(unpacked),
+        _ => Ok(0),
+    };
+    read.map_err(|e| broken(&e.to_string()))?;
+    let input =
+        Input { rest: if spec.lerc_parameters.get(1).is_none_or(|&n| n == 0) { stored } else { unpacked } };
+    match spec.dtype {
+        DataType::I8 => bands::<i8>(spec, input, shape, out),
+        DataType::U8 => bands::<u8>(spec, input, shape, out),
+        DataType::I16 => bands::<i16>(spec, input, shape, out),
+        DataType::U16 => bands::<u16>(spec, input, shape, out),
+        DataType::I32 => bands::<i32>(spec, input, shape, out),
+        DataType::U32 => bands::<u32>(spec, input, shape, out),
+        DataType::F32 => bands::<f32>(spec, input, shape, out),
+        DataType::F64 => bands::<f64>(spec, input, shape, out),
+        _ => check(spec),
+    }
+}
+
+/// Decodes blobs until all samples are there.
+fn bands<T: Sample>(spec: &BlockSpec, mut input: Input<'_>, shape: Shape, out: &mut [u8]) -> Result<()> {
+    let samples = shape.samples;
+    let (mut done, mut mask, mut pixels) = (0, Vec::new(), Vec::new());
+    while done < samples {
+        let blob = Blob::read(&mut input, shape, &mut mask)?;
+        if TYPES.get(blob.kind) != Some(&spec.dtype) {
+            return Err(Error::Format(format!(
+                "lerc: samples of type {}, expected {}",
+                blob.kind, spec.dtype
+            )));
+        }
+        let (width, rows, depth) = (blob.width, blob.rows, blob.depth);
+        if depth > samples - done {
+            return Err(Error::Format(format!(
+                "lerc: {} samples per pixel, expected {samples}",
+                done + depth
+            )));
+        }
+        let invalid = if spec.dtype.is_float() { T::from_f64(f64::NAN) } else { T::default() };
+        pixels.clear();
+        pixels.resize(width * rows * depth, invalid);
+        blob.decode(&mask, &mut pixels)?;
+        let alpha = spec.dtype == DataType::U8 && samples > 1 && done == 0 && depth == samples - 1;
+        for (y, row) in out.chunks_exact_mut(shape.row_bytes()).enumerate() {
+            for (x, pixel) in row.chunks_exact_mut(samples * shape.bytes).enumerate() {
+                let from = &pixels[(y * width + x) * depth..][..depth];
+                pixel[done * shape.bytes..][..depth * shape.bytes]
+                    .copy_from_slice(bytemuck::cast_slice(from));
+                if alpha {
+                    pixel[depth] = if is_valid(&mask, y * width + x) { 255 } else { 0 };
+                }
+            }
+        }
+        done += depth + usize::from(alpha);
+    }
+    Ok(())
+}
+
+/// Whether the mask has the pixel; an empty mask has all.
+#[inline]
+fn is_valid(mask: &[u8], k: usize) -> bool {
+    mask.is_empty() || mask[k / 8] & (0x80 >> (k % 8)) != 0
+}
+
+/// A blob: its header and the bytes after its mask.
+struct Blob<'a> {
+    version: i32,
+    rows: usize,
+    width: usize,
+    depth: usize,
+    valid: usize,
+    block: usize,
+    kind: usize,
+    max_error: f64,
+    min: f64,
+    max: f64,
+    data: Input<'a>,
+}
+
+impl<'a> Blob<'a> {
+    /// Reads a blob's header and its mask, which stays as it was where the blob has none of its own.
+    fn read(input: &mut Input<'a>, shape: Shape, mask: &mut Vec<u8>) -> Result<Blob<'a>> {
+        let whole = *input;
+        if input.take(6)? != b"Lerc2 " {
+            return Err(Error::Unsupported("LERC blobs other than Lerc2".into()));
+        }
+        let version = input.i32()?;
+        if !(1..=6).contains(&version) {
+            return Err(Error::Unsupported(format!("LERC version {version}")));
+        }
+        let checksum = if version >= 3 { Some(u32::from_le_bytes(input.array()?)) } else { None };
+        let mut count = || {
+            usize::try_from(input.i32()?)
+                .ok()
+                .filter(|&n| n < 1 << 30)
+                .ok_or_else(|| broken("a count out of range"))
+        };
+        let (rows, width) = (count()?, count()?);
+        let depth = if version >= 4 { count()? } else { 1 };
+        let (valid, block, size, kind) = (count()?, count()?, count()?, count()?);
+        if version >= 6 {
+            count()?;
+            input.take(4)?;
+        }
+        let [max_error, min, max] = [input.f64()?, input.f64()?, input.f64()?];
+        if version >= 6 {
+            input.take(16)?;
+        }
+        let header_bytes = whole.rest.len() - input.rest.len();
+        let mut data = whole;
+        let bytes = data.take(size.max(header_bytes))?;
+        input.rest = data.rest;
+        if let Some(checksum) = checksum
+            && fletcher32(&bytes[14..]) != checksum
+        {
+            return Err(broken("the checksum is wrong"));
+        }
+        shape.admit("lerc", width as u64, rows as u64, shape.samples as u64)?;
+        if depth == 0 || block == 0 || valid > rows * width {
+            return Err(broken("a count out of range"));
+        }
+        let mut data = Input { rest: &bytes[header_bytes..] };
+        let coded = usize::try_from(data.i32()?).map_err(|_| broken("a mask of negative size"))?;
+        let coded = data.take(coded)?;
+        let mask_bytes = (rows * width).div_ceil(8);
+        if valid == rows * width {
+            mask.clear();
+        } else if valid == 0 {
+            mask.clear();
+            mask.resize(mask_bytes, 0);
+        } else if !coded.is_empty() {
+            mask.clear();
+            unpack_mask(coded, mask_bytes, mask)?;
+        } else if mask.len() != mask_bytes {
+            return Err(broken("no mask"));
+        }
+        Ok(Blob { version, rows, width, depth, valid, block, kind, max_error, min, max, data })
+    }
+
+    /// Fills in the valid pixels.
+    fn decode<T: Sample>(mut self, mask: &[u8], out: &mut [T]) -> Result<()> {
+        if self.valid == 0 {
+            return Ok(());
+        }
+        let mut maxima = vec![self.max; self.depth];
+        if self.min == self.max {
+            return self.constant(mask, &vec![T::from_f64(self.min); self.depth], out);
+        }
+        if self.version >= 4 {
+            let bytes = size_of::<T>() * self.depth;
+            let minima: Vec<T> = self.data.take(bytes)?.chunks_exact(size_of::<T>()).map(value).collect();
+            let upper: Vec<T> = self.data.take(bytes)?.chunks_exact(size_of::<T>()).map(value).collect();
+            if minima == upper {
+                return self.constant(mask, &minima, out);
+            }
+            if self.depth > 1 {
+                maxima = upper.into_iter().map(Sample::to_f64).collect();
+            }
+        }
+        if self.data.u8()? != 0 {
+            let mut bytes =
+                self.data.take(self.valid * self.depth * size_of::<T>())?.chunks_exact(size_of::<T>());
+            return self.each_valid(mask, out, |pixel| {
+                pixel.iter_mut().zip(&mut bytes).for_each(|(v, b)| *v = value(b));
+                Ok(())
+            });
+        }
+        let (whole_bytes, lossless_float) =
+            (self.kind < 2 && self.max_error == 0.5, self.kind >= 6 && self.max_error == 0.0);
+        if (self.version >= 2 && whole_bytes) || (self.version >= 6 && lossless_float) {
+            return match self.data.u8()? {
+                0 => self.tiles(mask, &maxima, out),
+                1 if whole_bytes => self.huffman(mask, true, out),
+                2 if whole_bytes && self.version >= 4 => self.huffman(mask, false, out),
+                3 if lossless_float => {
+                    Err(Error::Unsupported("LERC with lossless floats of version 6".into()))
+                }
+                mode => Err(broken(&format!("an unknown mode {mode}"))),
+            };
+        }
+        self.tiles(mask, &maxima, out)
+    }
+
+    fn each_valid<T>(
+        &self,
+        mask: &[u8],
+        out: &mut [T],
+        mut f: impl FnMut(&mut [T]) -> Result<()>,
+    ) -> Result<()> {
+        let mut left = self.valid;
+        for (k, pixel) in out.chunks_exact_mut(self.depth).enumerate() {
+            if is_valid(mask, k) {
+                left =
+                    left.checked_sub(1).ok_or_else(|| broken("the mask has more pixels than the header"))?;
+                f(pixel)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn constant<T: Sample>(&self, mask: &[u8], values: &[T], out: &mut [T]) -> Result<()> {
+        self.each_valid(mask, out, |pixel| {
+            pixel.copy_from_slice(values);
+            Ok(())
+        })
+    }
+
+    /// Bytes by Huffman codes, of differences to the left (else the upper) neighbour or of themselves.
+    fn huffman<T: Sample>(&mut self, mask: &[u8], differences: bool, out: &mut [T]) -> Result<()> {
+        let code = Huffman::read(&mut self.data, self.version)?;
+        let mut bits = WordBits::new(self.data.rest);
+        let room = 8 * self.data.rest.len() + 32;
+        let offset = if self.kind == 0 { 128u8 } else { 0 };
+        let (width, depth) = (self.width, self.depth);
+        let out: &mut [u8] = bytemuck::cast_slice_mut(out);
+        let mut next = || {
+            if bits.taken > room {
+                return Err(broken("the block ends early"));
+            }
+            Ok((code.next(&mut bits)? as u8).wrapping_sub(offset))
+        };
+        if !differences {
+            return self
+                .each_valid(mask, out, |pixel| pixel.iter_mut().try_for_each(|v| next().map(|b| *v = b)));
+        }
+        for c in 0..depth {
+            let mut last = 0u8;
+            for k in 0..self.rows * width {
+                if !is_valid(mask, k) {
+                    continue;
+                }
+                let left = k % width > 0 && is_valid(mask, k - 1);
+                let above = !left && k >= width && is_valid(mask, k - width);
+                let from = if above { out[(k - width) * depth + c] } else { last };
+                last = next()?.wrapping_add(from);
+                out[k * depth + c] = last;
+            }
+        }
+        Ok(())
+    }
+
+    /// Square tiles, each constant, raw, or quantised with an offset.
+    fn tiles<T: Sample>(&mut self, mask: &[u8], maxima: &[f64], out: &mut [T]) -> Result<()> {
+        let (width, rows, depth, block) = (self.width, self.rows, self.depth, self.block);
+        let mut quanta = Vec::new();
+        for top in (0..rows).step_by(block) {
+            for left in (0..width).step_by(block) {
+                let (bottom, right) = ((top + block).min(rows), (left + block).min(width));
+                for (c, &largest) in maxima.iter().enumerate() {
+                    let pixels = (top..bottom).flat_map(|y| (left..right).map(move |x| y * width + x));
+                    let valid = pixels.filter(|&k| is_valid(mask, k)).map(|k| k * depth + c);
+                    let head = self.data.u8()?;
+                    let relative = self.version >= 5 && head & 4 != 0;
+                    let pattern = if self.version >= 5 { 14 } else { 15 };
+                    if usize::from(head >> 2) & pattern != left >> 3 & pattern || (relative && c == 0) {
+                        return Err(broken("a tile that is out of step"));
+                    }
+                    let base = |out: &[T], m: usize| if relative { out[m - 1].to_f64() } else { 0.0 };
+                    match head & 3 {
+                        0 if relative => return Err(broken("a raw tile of differences")),
+                        0 => {
+                            for m in valid {
+                                out[m] = value(self.data.take(size_of::<T>())?);
+                            }
+                        }
+                        2 => valid.for_each(|m| out[m] = T::from_f64(base(out, m))),
+                        kind => {
+                            let stored_as = if relative && self.kind < 6 { 4 } else { self.kind };
+                            let offset = self.offset(stored_as, usize::from(head >> 6))?;
+                            if kind == 3 {
+                                valid.for_each(|m| {
+                                    out[m] = T::from_f64(limit(relative, offset + base(out, m), largest))
+                                });
+                                continue;
+                            }
+                            let area = (bottom - top) * (right - left);
+                            self.data.integers(self.version, area, &mut quanta)?;
+                            let mut quanta = quanta.iter();
+                            let step = 2.0 * self.max_error;
+                            for m in valid {
+                                let q = *quanta.next().ok_or_else(|| broken("a tile with too few values"))?;
+                                let z = offset + f64::from(q) * step + base(out, m);
+                                out[m] = T::from_f64(z.min(largest));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A tile's offset, stored in a narrower type than the samples' where `narrower` says so.
+    fn offset(&mut self, kind: usize, narrower: usize) -> Result<f64> {
+        let kind = match kind {
+            2 | 4 => kind.checked_sub(narrower),
+            3 | 5 => kind.checked_sub(2 * narrower),
+            6 => Some([6, 2, 1, 1][narrower]),
+            7 => Some([7, 6, 4, 2][narrower]),
+            other => Some(other),
+        };
+        Ok(match kind {
+            Some(0) => f64::from(self.data.u8()? as i8),
+            Some(1) => f64::from(self.data.u8()?),
+            Some(2) => f64::from(i16::from_le_bytes(self.data.array()?)),
+            Some(3) => f64::from(u16::from_le_bytes(self.data.array()?)),
+            Some(4) => f64::from(self.data.i32()?),
+            Some(5) => f64::from(u32::from_le_bytes(self.data.array()?)),
+            Some(6) => f64::from(f32::from_le_bytes(self.data.array()?)),
+            Some(7) => self.data.f64()?,
+            _ => return Err(broken("an offset of no type")),
+        })
+    }
+}
+
+fn limit(relative: bool, z: f64, max: f64) -> f64 {
+    if relative { z.min(max) } else { z }
+}
+
+/// A stored sample.
+#[inline]
+fn value<T: Sample + Pod>(bytes: &[u8]) -> T {
+    let v: T = bytemuck::pod_read_unaligned(bytes);
+    if cfg!(target_endian = "big") { v.swap_bytes() } else { v }
+}
+
+/// Runs of literal (count > 0) and of repeated bytes, ended by -32768.
+fn unpack_mask(coded: &[u8], bytes: usize, mask: &mut Vec<u8>) -> Result<()> {
+    let mut input = Input { rest: coded };
+    loop {
+        let count = i16::from_le_bytes(input.array()?);
+        match count {
+            i16::MIN => break,
+            1.. => mask.extend_from_slice(input.take(count as usize)?),
+            _ => {
+                let byte = input.u8()?;
+                mask.resize(mask.len() + usize::from(count.unsigned_abs()), byte);
+            }
+        }
+        if mask.len() > bytes {
+            return Err(broken("a mask longer than its pixels"));
+        }
+    }
+    if mask.len() != bytes {
+        return Err(broken("a mask shorter than its pixels"));
+    }
+    Ok(())
+}
+
+/// Fletcher's checksum of big-endian 16-bit words, an odd last byte padded.
+fn fletcher32(bytes: &[u8]) -> u32 {
+    let (mut sum1, mut sum2) = (0xffffu32, 0xffffu32);
+    for run in bytes.chunks(718) {
+        for word in run.chunks(2) {
+            sum1 += u32::from(word[0]) << 8 | u32::from(word.get(1).copied().unwrap_or(0));
+            sum2 += sum1;
+        }
+        sum1 = (sum1 & 0xffff) + (sum1 >> 16);
+        sum2 = (sum2 & 0xffff) + (sum2 >> 16);
+    }
+    sum1 = (sum1 & 0xffff) + (sum1 >> 16);
+    sum2 = (sum2 & 0xffff) + (sum2 >> 16);
+    sum2 << 16 | sum1
 }

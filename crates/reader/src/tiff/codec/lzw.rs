@@ -201,6 +201,8 @@ mod tests {
                     prop_assert_eq!(a, b);
                     prop_assert_eq!(&ours[..a], &theirs[..b]);
                 }
+                // weezl looks at codes past the room that it was given.
+                (Ok(a), Err(_)) => prop_assert_eq!((a, &ours), (room, &theirs)),
                 (a, b) => prop_assert_eq!(a.is_err(), b.is_err()),
             }
         }

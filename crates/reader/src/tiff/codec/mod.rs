@@ -13,6 +13,7 @@ mod jpeg2000;
 #[cfg(feature = "jxl")]
 mod jxl;
 mod lerc;
+mod lerc_bits;
 mod logluv;
 #[cfg(feature = "lzma")]
 mod lzma;

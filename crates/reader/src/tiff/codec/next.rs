@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn rows_spans_and_runs_are_told_apart() {
-        let stored = [0x00, 1, 2, 0x40, 0, 1, 0, 1, 0x1b, 0x83, 0x45, 0x00 | 0x01];
+        let stored = [0x00, 1, 2, 0x40, 0, 1, 0, 1, 0x1b, 0x83, 0x41, 0x44];
         let mut out = [0; 6];
         assert_eq!(decode(&stored, &mut out, 2).unwrap(), 6);
         assert_eq!(out, [1, 2, 0xff, 0x1b, 0b10_10_10_01, 0b01_01_01_01]);

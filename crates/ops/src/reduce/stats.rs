@@ -1,0 +1,299 @@
+//! [`Stats`]: counts, extremes with their first positions, sum, mean, variance and standard deviation by channel.
+
+use ndarray::{ArrayView3, s};
+use outcrop_core::{Chunk, DataType, Rect, Reduce, Result, Sample, Value, with_pixels};
+
+use super::exact::{ExactSum, ExactSums, Scratch, Span, fold, fold_interleaved};
+use super::extrema::{Extrema, Place};
+use crate::saved::{Loader, Saver};
+use crate::validity::{Bound, Class, Counts, NanPolicy, Validity};
+
+/// Bytes of a band of rows that is walked once for each channel: it stays in the second-level cache.
+const BAND_BYTES: usize = 256 << 10;
+/// Samples gathered before they are folded.
+const GATHER: usize = 4096;
+const NAME: &str = "outcrop stats";
+const VERSION: u32 = 1;
+
+/// Statistics of each selected channel, in one pass, from exact state.
+///
+/// ```
+/// use outcrop_core::{Chunk, DataType, Pixels, Read, Rect, Reduce};
+/// use outcrop_ops::{Validity, reduce::Stats};
+/// let stats = Stats::new(Validity::all(DataType::U8, 1)).with_positions(true);
+/// let pixels = Pixels::contiguous(&[3u8, 9, 1, 1], [2, 2, 1]).unwrap();
+/// let inputs = [Read { pixels, holes: &[] }];
+/// let mut partial = stats.start();
+/// stats.fold(&mut partial, &Chunk { index: 0, rect: Rect::of_size(2, 2), inputs: &inputs }).unwrap();
+/// let channel = &stats.finish(&partial)[0];
+/// assert_eq!((channel.mean, channel.min_at), (Some(3.5), Some((1, 0))));
+/// assert_eq!(channel.variance(0), Some(10.75));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stats {
+    validity: Validity,
+    positions: bool,
+}
+
+/// The state of [`Stats`] over some chunks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatsPartial {
+    channels: Vec<ChannelPartial>,
+}
+
+/// The state of one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelPartial {
+    counts: Counts,
+    extrema: Extrema,
+    sums: ExactSums,
+}
+
+/// The statistics of one channel. What is undefined over no valid sample is `None`.
+#[derive(Clone, Debug)]
+pub struct ChannelStats {
+    /// How many samples of each kind.
+    pub counts: Counts,
+    /// The smallest valid sample. NaN where a NaN propagates. Zero has no sign here.
+    pub min: Option<Value>,
+    /// The largest valid sample, as [`min`](ChannelStats::min).
+    pub max: Option<Value>,
+    /// Row and column of the first pixel, in C order of the image, that has the smallest sample; `None` where
+    /// positions were not asked for.
+    pub min_at: Option<(u64, u64)>,
+    /// Row and column of the first pixel that has the largest sample.
+    pub max_at: Option<(u64, u64)>,
+    /// The sum; 0 over no valid sample.
+    pub sum: ExactSum,
+    /// The mean, correctly rounded.
+    pub mean: Option<f64>,
+    sums: ExactSums,
+}
+
+impl ChannelStats {
+    /// The variance with divisor valid - `ddof`, correctly rounded; `None` where that is not positive.
+    pub fn variance(&self, ddof: u64) -> Option<f64> {
+        self.sums.variance(ddof)
+    }
+
+    /// The standard deviation: the root of the exact variance, correctly rounded.
+    pub fn std(&self, ddof: u64) -> Option<f64> {
+        self.sums.std(ddof)
+    }
+
+    /// The exact state behind the figures.
+    pub fn sums(&self) -> &ExactSums {
+        &self.sums
+    }
+}
+
+impl Stats {
+    /// Statistics of the samples that take part by these rules.
+    pub fn new(validity: Validity) -> Stats {
+        Stats { validity, positions: false }
+    }
+
+    /// Whether the first positions of the extremes are wanted.
+    pub fn with_positions(mut self, positions: bool) -> Stats {
+        self.positions = positions;
+        self
+    }
+
+    /// The rules.
+    pub fn validity(&self) -> &Validity {
+        &self.validity
+    }
+
+    /// The statistics of each channel.
+    pub fn finish(&self, partial: &StatsPartial) -> Vec<ChannelStats> {
+        partial.channels.iter().map(ChannelPartial::finish).collect()
+    }
+
+    /// The statistics of all channels as one.
+    pub fn finish_pooled(&self, partial: &StatsPartial) -> ChannelStats {
+        let mut all = ChannelPartial::new(self.validity.dtype());
+        partial.channels.iter().for_each(|c| all.merge(c));
+        all.finish()
+    }
+
+    fn fold_typed<T: Sample>(
+        &self,
+        partial: &mut StatsPartial,
+        bound: &Bound<'_, '_>,
+        rect: Rect,
+        view: ArrayView3<'_, T>,
+    ) {
+        let (height, width, count) = view.dim();
+        let mut spans: Vec<Option<Span<T>>> = vec![None; count];
+        let before: Vec<u64> = partial.channels.iter().map(|c| c.sums.nan).collect();
+        if !(0..count).all(|c| bound.keeps_all(c)) || !fold_contiguous(partial, &view, &mut spans) {
+            let row_bytes = (width * count * size_of::<T>()).max(1);
+            let mut gather = Gather::default();
+            for y in (0..height).step_by((BAND_BYTES / row_bytes).max(1)) {
+                let rows = y..(y + (BAND_BYTES / row_bytes).max(1)).min(height);
+                for (c, (channel, span)) in partial.channels.iter_mut().zip(&mut spans).enumerate() {
+                    gather.fold_rows(bound, &view, rows.clone(), c, channel, span);
+                }
+            }
+        }
+        for (c, (channel, span)) in partial.channels.iter_mut().zip(spans).enumerate() {
+            channel.counts.count += rect.area();
+            channel.counts.sparse += bound.sparse(c);
+            let place = Place { bound, view: &view, channel: c, rect, wanted: self.positions };
+            channel.extrema.widen(span, &place);
+            if channel.sums.nan > before[c] {
+                if bound.nan() == NanPolicy::Omit {
+                    channel.counts.nan += channel.sums.omit_nan();
+                } else {
+                    channel.extrema.note_nan(&place);
+                }
+            }
+        }
+    }
+}
+
+/// Folds samples that lie in C order and have a kernel for interleaved channels; false where they do not.
+fn fold_contiguous<T: Sample>(
+    partial: &mut StatsPartial,
+    view: &ArrayView3<'_, T>,
+    spans: &mut [Option<Span<T>>],
+) -> bool {
+    let Some(samples) = view.as_slice() else { return false };
+    let mut channels: Vec<&mut ExactSums> = partial.channels.iter_mut().map(|c| &mut c.sums).collect();
+    fold_interleaved(samples, &mut channels, spans)
+}
+
+/// Brings samples of one channel together, where they do not lie so, and folds them.
+#[derive(Default)]
+struct Gather<T> {
+    held: Vec<T>,
+    classes: Vec<Class>,
+    scratch: Scratch,
+}
+
+impl<T: Sample> Gather<T> {
+    fn fold_rows(
+        &mut self,
+        bound: &Bound<'_, '_>,
+        view: &ArrayView3<'_, T>,
+        rows: std::ops::Range<usize>,
+        c: usize,
+        channel: &mut ChannelPartial,
+        span: &mut Option<Span<T>>,
+    ) {
+        let keeps_all = bound.keeps_all(c);
+        for y in rows {
+            let row = view.slice(s![y, .., c]);
+            if !keeps_all {
+                bound.classify(c, y, row, &mut self.classes);
+                for (&v, &class) in row.iter().zip(&self.classes) {
+                    if class == Class::Valid {
+                        self.held.push(v);
+                    } else {
+                        channel.counts.leave(class);
+                    }
+                }
+            } else if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
+                fold(samples, &mut channel.sums, span, &mut self.scratch);
+                continue;
+            } else {
+                self.held.extend(row.iter());
+            }
+            if self.held.len() >= GATHER {
+                fold(&self.held, &mut channel.sums, span, &mut self.scratch);
+                self.held.clear();
+            }
+        }
+        fold(&self.held, &mut channel.sums, span, &mut self.scratch);
+        self.held.clear();
+        self.scratch.drain(&mut channel.sums);
+    }
+}
+
+impl ChannelPartial {
+    fn new(dtype: DataType) -> ChannelPartial {
+        let (counts, extrema) = (Counts::default(), Extrema::default());
+        ChannelPartial { counts, extrema, sums: ExactSums::new(dtype) }
+    }
+
+    fn merge(&mut self, other: &ChannelPartial) {
+        self.counts.merge(&other.counts);
+        self.extrema.merge(&other.extrema);
+        self.sums.merge(&other.sums);
+    }
+
+    fn finish(&self) -> ChannelStats {
+        let sums = self.sums.clone();
+        let (pos_inf, neg_inf) = sums.infinities();
+        let counts = Counts {
+            valid: sums.n() + sums.nan(),
+            nan: self.counts.nan + sums.nan(),
+            pos_inf,
+            neg_inf,
+            ..self.counts
+        };
+        let (min, max) = (self.extrema.min(), self.extrema.max());
+        ChannelStats {
+            counts,
+            min: min.map(|e| e.value),
+            max: max.map(|e| e.value),
+            min_at: min.and_then(|e| e.at),
+            max_at: max.and_then(|e| e.at),
+            sum: sums.sum(),
+            mean: sums.mean(),
+            sums,
+        }
+    }
+}
+
+impl Reduce for Stats {
+    type Partial = StatsPartial;
+
+    fn start(&self) -> StatsPartial {
+        let empty = ChannelPartial::new(self.validity.dtype());
+        StatsPartial { channels: vec![empty; self.validity.channels()] }
+    }
+
+    fn partial_bytes(&self) -> u64 {
+        let one = size_of::<ChannelPartial>() as u64 + ExactSums::bytes(self.validity.dtype());
+        one.saturating_mul(self.validity.channels() as u64)
+    }
+
+    fn fold(&self, partial: &mut StatsPartial, chunk: &Chunk<'_>) -> Result<()> {
+        let bound = self.validity.bind(chunk)?;
+        with_pixels!(chunk.inputs[0].pixels, view => self.fold_typed(partial, &bound, chunk.rect, view));
+        Ok(())
+    }
+
+    fn merge(&self, partial: &mut StatsPartial, other: StatsPartial) {
+        partial.channels.iter_mut().zip(&other.channels).for_each(|(a, b)| a.merge(b));
+    }
+
+    fn save(&self, partial: &StatsPartial) -> Vec<u8> {
+        let mut to = Saver::new(NAME, VERSION);
+        to.dtype(self.validity.dtype());
+        to.u64(partial.channels.len() as u64);
+        for channel in &partial.channels {
+            channel.counts.fields().into_iter().for_each(|v| to.u64(v));
+            channel.extrema.save(&mut to);
+            channel.sums.save(&mut to);
+        }
+        to.finish()
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<StatsPartial> {
+        let mut from = Loader::new(bytes, NAME, VERSION)?;
+        from.expect_dtype(self.validity.dtype())?;
+        from.expect_u64(self.validity.channels() as u64, "channels")?;
+        let mut partial = self.start();
+        for channel in &mut partial.channels {
+            for v in channel.counts.fields_mut() {
+                *v = from.u64()?;
+            }
+            channel.extrema = Extrema::load(self.validity.dtype(), &mut from)?;
+            channel.sums = ExactSums::load(self.validity.dtype(), &mut from)?;
+        }
+        from.finish()?;
+        Ok(partial)
+    }
+}

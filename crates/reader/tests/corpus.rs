@@ -1,0 +1,248 @@
+//! Real files against the answers of other readers: `OUTCROP_CORPUS`, or `shared/corpus` beside the repository.
+//!
+//! A well-formed file is read right or refused by name; a malformed one ends in a typed error or in pixels, with
+//! bounded work. Without a corpus the tests say so and pass.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use outcrop_core::{Channels, ChunkGrid, Error, Request, Sample, Scratch, Source, with_pixels};
+use outcrop_reader::tiff::{self, TiffOptions};
+use outcrop_reader::{IoMode, Store};
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+/// Files of the corpus that are refused, by codec. Numbers may only fall.
+const REFUSED: &[(&str, usize)] = &[];
+
+/// Files whose reference is one reader's convention and not ours.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("algart-tiff__test-rgb-5-6-5.tif", "tifffile stretches 5 and 6 bits to 8; ours are the stored values"),
+];
+
+fn corpus() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let dir = std::env::var_os("OUTCROP_CORPUS").map_or(beside, PathBuf::from);
+    if dir.join("manifest.jsonl").is_file() {
+        return Some(dir);
+    }
+    println!("skipped: no corpus");
+    None
+}
+
+fn manifest(dir: &Path) -> Vec<Json> {
+    let text = std::fs::read_to_string(dir.join("manifest.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn open(path: &Path, io: IoMode) -> Result<Box<dyn Source>, Error> {
+    let store = Arc::new(Store::open(path, io)?);
+    Ok(Box::new(tiff::open(store, &TiffOptions::default())?))
+}
+
+/// A whole image read in chunks, as little-endian bytes in C order.
+struct Whole {
+    bytes: Vec<u8>,
+    shape: [u64; 3],
+    dtype: &'static str,
+    means: Vec<f64>,
+}
+
+/// Reads all chunks of about `rows` rows. Checks on the way that each keeps within the cost that was named.
+fn read(source: &dyn Source, rows: u64) -> Result<Whole, Error> {
+    let image = source.image();
+    let extent = image.extent;
+    let grid = ChunkGrid::new(extent.rect(), (rows, extent.width), image.layout.align(extent.width));
+    let channels = Channels::all(extent.channels);
+    let cost = source.cost(grid.shape(), &channels)?;
+    let size = image.decoded_bytes();
+    if size.max(cost.total()) > 1 << 30 {
+        return Err(Error::Limits { what: "the image".into(), needed: size.max(cost.total()), limit: 1 << 30 });
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    let mut sums = vec![0f64; extent.channels as usize];
+    let mut scratch = Scratch::new();
+    for chunk in 0..grid.len() {
+        let request = Request { rect: grid.rect(chunk), channels: &channels };
+        source.fetch(&request, &mut scratch)?;
+        let pixels = source.read(&request, &mut scratch)?.pixels;
+        assert_eq!(pixels.dtype(), image.dtype);
+        with_pixels!(pixels, view => {
+            for (i, &sample) in view.iter().enumerate() {
+                sums[i % extent.channels as usize] += sample.to_f64();
+                bytes.extend_from_slice(bytemuck::bytes_of(&sample));
+            }
+        });
+        let held = (scratch.decoded.len() + scratch.block.len()) as u64;
+        assert!(held <= cost.scratch_bytes, "{held} bytes of scratch, {cost:?}");
+        let stored = scratch.stored.len() as u64;
+        assert!(stored <= cost.stored_bytes, "{stored} stored bytes, {cost:?}");
+        source.release(&request);
+    }
+    let pixels = (extent.height * extent.width) as f64;
+    Ok(Whole {
+        bytes,
+        shape: [extent.height, extent.width, extent.channels],
+        dtype: image.dtype.name(),
+        means: sums.iter().map(|s| s / pixels).collect(),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What is wrong with what was read, if anything.
+fn fault(whole: &Whole, reference: &Json) -> Option<String> {
+    let shape: Vec<u64> = reference["shape"].as_array()?.iter().filter_map(Json::as_u64).collect();
+    if shape != whole.shape {
+        return Some(format!("shape {:?}, expected {shape:?}", whole.shape));
+    }
+    let dtype = reference["dtype"].as_str()?;
+    if reference["exact"] == true {
+        if dtype != whole.dtype {
+            return Some(format!("{}, expected {dtype}", whole.dtype));
+        }
+        return (hex(&whole.bytes) != reference["sha256"]).then(|| "other pixels".into());
+    }
+    let numbers = |list: &Json| -> Option<Vec<f64>> {
+        Some(list.as_array()?.iter().filter_map(|n| n.as_f64().or(n["mean"].as_f64())).collect())
+    };
+    let tolerance = reference["tolerance_abs"].as_f64()?;
+    let near = |means: &[f64]| means.iter().zip(&whole.means).all(|(a, b)| (a - b).abs() <= tolerance);
+    let first = numbers(&reference["channels"])?;
+    let second = numbers(&reference["gdal_channel_means"]);
+    let right = near(&first) || second.is_some_and(|means| near(&means));
+    (!right).then(|| format!("means {:?}, expected {first:?} within {tolerance}", whole.means))
+}
+
+#[test]
+fn well_formed_files_are_read_right_or_refused_by_name() {
+    let Some(dir) = corpus() else { return };
+    let mut table: BTreeMap<(String, String), [usize; 4]> = BTreeMap::new();
+    let (mut wrong, mut refused) = (Vec::new(), BTreeMap::<String, usize>::new());
+    for row in manifest(&dir) {
+        let features = &row["features"];
+        if features["container"] != "tiff" {
+            continue;
+        }
+        let file = row["file"].as_str().unwrap();
+        let codec = features["compression_name"].as_str().unwrap_or("?").to_owned();
+        let format = if features["bigtiff"] == true { "BigTIFF" } else { "TIFF" };
+        let counts = table.entry((format.into(), codec.clone())).or_default();
+        let reference = &row["reference"];
+        // Mapped in chunks that follow the blocks, and by reads in chunks of an odd number of rows.
+        for (io, rows) in [(IoMode::Map, 64), (IoMode::Read, 37)] {
+            let result = open(&dir.join("files").join(file), io).and_then(|source| read(&*source, rows));
+            let outcome = match result {
+                Ok(whole) if reference["sha256"].is_string() => fault(&whole, reference).map(|why| {
+                    let other = OTHERWISE.iter().any(|&(name, _)| name == file);
+                    if other || reference["contested"] == true { (3, why) } else { (2, why) }
+                }),
+                Ok(_) => None,
+                Err(e) if matches!(e.root(), Error::Unsupported(_) | Error::Limits { .. }) => {
+                    Some((1, e.to_string()))
+                }
+                Err(e) => Some((2, e.to_string())),
+            };
+            let (kind, why) = outcome.unwrap_or_default();
+            if kind > 0 {
+                println!("{}: {file}: {why}", ["right", "refused", "WRONG", "contested"][kind]);
+            }
+            if io == IoMode::Map {
+                counts[kind] += 1;
+                if kind == 1 {
+                    *refused.entry(codec.clone()).or_default() += 1;
+                }
+            }
+            if kind == 2 {
+                wrong.push(format!("{file} ({io:?}): {why}"));
+            }
+        }
+    }
+    println!("\nformat     codec            right  refused  wrong  contested");
+    for ((format, codec), [right, refused, wrong, contested]) in &table {
+        println!("{format:<10} {codec:<15} {right:>6} {refused:>8} {wrong:>6} {contested:>10}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let expected: BTreeMap<String, usize> = REFUSED.iter().map(|&(c, n)| (c.to_owned(), n)).collect();
+    assert_eq!(refused, expected, "files refused by codec");
+}
+
+/// Reads all of a small image, and a few chunks of a large one.
+fn try_malformed(path: &Path, io: IoMode) -> Result<Option<Whole>, Error> {
+    let source = open(path, io)?;
+    let image = source.image();
+    if image.decoded_bytes() <= 64 << 20 {
+        return read(&*source, 64).map(Some);
+    }
+    let extent = image.extent;
+    let grid = ChunkGrid::new(extent.rect(), (64, 1024), image.layout.align(extent.width));
+    let channels = Channels::select(vec![0], extent.channels)?;
+    let cost = source.cost(grid.shape(), &channels)?;
+    if cost.total() > 256 << 20 {
+        return Err(Error::Budget { needed: cost.total(), budget: 256 << 20 });
+    }
+    let mut scratch = Scratch::new();
+    for chunk in [0, 1, 2, grid.len() / 2, grid.len() - 1] {
+        let request = Request { rect: grid.rect(chunk.min(grid.len() - 1)), channels: &channels };
+        source.fetch(&request, &mut scratch)?;
+        source.read(&request, &mut scratch)?;
+    }
+    Ok(None)
+}
+
+/// Runs in a process of its own (see the next test), a line or two per file.
+#[test]
+fn malformed_files_in_a_child() {
+    let Some(dir) = std::env::var_os("OUTCROP_TEST_MALFORMED").map(PathBuf::from) else { return };
+    for row in manifest(&dir) {
+        let file = row["file"].as_str().unwrap();
+        for io in [IoMode::Map, IoMode::Read] {
+            println!("begin {file}");
+            let reference = &row["reference"];
+            // What two readers agree on; the rest are one tolerant reader's word.
+            let agreed = reference["sha256"].is_string()
+                && reference["exact"] == true
+                && reference["confirmed_by"].as_array().is_some_and(|by| !by.is_empty());
+            match try_malformed(&dir.join(file), io) {
+                Ok(Some(whole)) if agreed => match fault(&whole, reference) {
+                    Some(why) => println!("WRONG {file}: {why}"),
+                    None => println!("end {file}: the pixels that two readers agree on"),
+                },
+                Ok(_) => println!("end {file}: pixels"),
+                Err(Error::Panic(why)) => println!("WRONG {file}: {why}"),
+                Err(e) => println!("end {file}: {e}"),
+            }
+        }
+    }
+    println!("all done");
+}
+
+#[test]
+fn malformed_files_end_in_an_error_or_in_pixels() {
+    use std::os::unix::process::CommandExt;
+    let Some(dir) = corpus() else { return };
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "malformed_files_in_a_child", "--nocapture"]);
+    child.env("OUTCROP_TEST_MALFORMED", dir.join("malformed"));
+    // SAFETY: setrlimit may be called between fork and exec.
+    unsafe {
+        child.pre_exec(|| {
+            for (resource, limit) in [(libc::RLIMIT_AS, 2 << 30), (libc::RLIMIT_CPU, 60)] {
+                let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+                if libc::setrlimit(resource, &limit) != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    let output = child.output().unwrap();
+    let lines = String::from_utf8_lossy(&output.stdout);
+    println!("{lines}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && lines.contains("all done"), "{:?}\n{errors}", output.status);
+    assert!(!lines.contains("WRONG"), "wrong pixels, listed above");
+}

@@ -1,0 +1,96 @@
+//! Outputs that fail after N bytes, for many N: an error each time, never a file under the name.
+
+use std::io::{self, Write};
+
+use outcrop_core::{Buffer, ByteOrder, ChunkGrid, DataType, Error, Extent, Pixels, Rect, Result, Sink};
+
+use crate::output::{Output, Stream};
+use crate::rows::RowsSink;
+use crate::tiff::{self, Blocks, Compression, TiffOptions};
+use crate::{OutputImage, Overwrite, PartialFile, npy};
+
+const EXTENT: Extent = Extent { height: 40, width: 48, channels: 1 };
+
+/// Feeds every chunk of a picture and finishes.
+fn run(mut sink: Box<dyn Sink>) -> Result<()> {
+    let encoder = sink.encoder();
+    let grid = ChunkGrid::new(EXTENT.rect(), (16, 16), sink.align());
+    let mut encoded = Buffer::new();
+    for i in 0..grid.len() {
+        let rect: Rect = grid.rect(i);
+        let samples: Vec<u16> = (0..rect.area()).map(|n| (n * n % 1009) as u16).collect();
+        let pixels = Pixels::contiguous(&samples, [rect.height as usize, rect.width as usize, 1])?;
+        encoder.encode(i, rect, pixels, &mut encoded)?;
+        sink.commit(i, rect, &mut encoded)?;
+    }
+    sink.finish()
+}
+
+struct Failing(usize);
+
+impl Write for Failing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Short writes first, as pipes give them.
+        let taken = bytes.len().min(self.0).min(100);
+        self.0 -= taken;
+        if taken == 0 && !bytes.is_empty() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_that_fails_after_any_byte_is_an_error() {
+    let header = npy::header(EXTENT, DataType::U16);
+    let total = header.len() + 40 * 48 * 2;
+    for n in (0..total).step_by(37).chain([total - 1, total]) {
+        let stream = Output::Stream(Stream::new(Failing(n), "pipe".into()));
+        let sink =
+            RowsSink::new(stream, None, header.clone(), EXTENT, DataType::U16, ByteOrder::Little).unwrap();
+        let answer = run(Box::new(sink));
+        if n == total {
+            answer.unwrap();
+        } else {
+            assert!(
+                matches!(&answer, Err(Error::Io { what, .. }) if what.contains("of pipe")),
+                "{n}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_after_any_byte_leaves_no_file() {
+    let image = OutputImage::new(EXTENT, DataType::U16);
+    let options = TiffOptions {
+        blocks: Blocks::Tiles { height: 16, width: 16 },
+        compression: Compression::Lzw,
+        ..Default::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tif");
+    let attempt = |limit| {
+        let file = PartialFile::create(&path, Overwrite::Refuse)?.limited(limit);
+        run(tiff::create(file, &image, &options)?.sink)
+    };
+    attempt(u64::MAX).unwrap();
+    let whole = std::fs::metadata(&path).unwrap().len();
+    std::fs::remove_file(&path).unwrap();
+    for limit in (0..whole).step_by(61).chain([whole - 1]) {
+        let answer = attempt(limit);
+        assert!(matches!(answer, Err(Error::Io { .. })), "{limit} of {whole}: {answer:?}");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "{limit}");
+    }
+    attempt(whole).unwrap();
+}
+
+#[test]
+fn an_uncompressed_output_that_cannot_fit_fails_before_the_first_pixel() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.raw");
+    let file = PartialFile::create(&path, Overwrite::Refuse).unwrap().limited(40 * 48 * 2 - 1);
+    let made = RowsSink::new(Output::File(file), None, Vec::new(), EXTENT, DataType::U16, ByteOrder::Little);
+    assert!(matches!(made, Err(Error::Io { .. })));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
