@@ -2,6 +2,9 @@
 //!
 //! In a file the workers write their chunks themselves, by offset, from where the samples lie wherever that is
 //! possible; a commit only counts. In a stream they encode, and the commits write in order.
+//!
+//! Positioned writes, not a mapped output: 1.5 to 1.9 GB/s into the page cache against 0.3 to 0.6 (1.6 GB, 2 threads,
+//! chunks of 1 to 16 MiB, ext4), and a full disk is an error there, not a signal.
 
 use std::sync::Arc;
 

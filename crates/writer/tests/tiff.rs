@@ -7,7 +7,10 @@ use std::io::BufReader;
 use std::path::Path;
 
 use ndarray::{Array3, s};
-use outcrop_core::{DataType, Extent, GeoValue, Metadata, Resolution, Sample, Value, f16, with_dtype};
+use outcrop_core::{
+    Buffer, ChunkGrid, DataType, Extent, GeoValue, Metadata, Pixels, Resolution, Sample, Value, f16,
+    with_dtype,
+};
 use outcrop_writer::tiff::{BigTiff, Blocks, Compression, Predictor, TiffOptions};
 use outcrop_writer::{Options, OutputImage, Target, create};
 use tiff::decoder::{Decoder, DecodingResult, Limits};
@@ -256,6 +259,46 @@ fn what_cannot_be_is_refused_with_what_can() {
 }
 
 #[test]
+fn threads_that_encode_in_any_order_make_the_same_bytes() {
+    let img = image::<u16>(200, 300, 3);
+    let options =
+        TiffOptions { blocks: TILES, compression: Compression::Zstd(3), planar: true, ..Default::default() };
+    let (_folder, serial) = place("serial.tif");
+    write(&serial, &img, (32, 96), &described(&img), &tiff(options)).unwrap();
+
+    let (_folder, path) = place("parallel.tif");
+    let mut made = create(Target::Path(&path), &described(&img), &tiff(options)).unwrap();
+    let grid = ChunkGrid::new(described(&img).extent.rect(), (32, 96), made.sink.align());
+    let encoder = made.sink.encoder();
+    let encode = |i: u64| {
+        let r = grid.rect(i);
+        let (y, x) = (r.y as usize, r.x as usize);
+        let part = img.slice(s![y..y + r.height as usize, x..x + r.width as usize, ..]);
+        let mut encoded = Buffer::new();
+        encoder.encode(i, r, Pixels::U16(part), &mut encoded).unwrap();
+        encoded
+    };
+    let mut chunks: Vec<(u64, Buffer)> = std::thread::scope(|scope| {
+        let mine = |k: u64| (0..grid.len()).rev().filter(move |i| i % 4 == k);
+        let workers: Vec<_> = (0..4)
+            .map(|k| {
+                scope.spawn({
+                    let encode = &encode;
+                    move || mine(k).map(|i| (i, encode(i))).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+    });
+    chunks.sort_by_key(|c| c.0);
+    for (i, mut encoded) in chunks {
+        made.sink.commit(i, grid.rect(i), &mut encoded).unwrap();
+    }
+    made.sink.finish().unwrap();
+    assert!(std::fs::read(path).unwrap() == std::fs::read(serial).unwrap());
+}
+
+#[test]
 fn a_tiff_that_lacks_chunks_is_not_published() {
     let img = image::<u8>(40, 40, 1);
     let (folder, path) = place("a.tif");
@@ -265,4 +308,90 @@ fn a_tiff_that_lacks_chunks_is_not_published() {
     let e = made.sink.finish().unwrap_err().to_string();
     assert!(e.contains("2 of 6 blocks"), "{e}");
     assert!(names(folder.path()).is_empty());
+}
+
+/// A smooth picture, whose error at quality 90 is that of quantisation alone: a few units, edges and corners included.
+#[test]
+fn jpeg_is_within_its_tolerance_up_to_the_edges() {
+    for channels in [1, 3] {
+        let img = Array3::from_shape_fn((70, 90, channels), |(y, x, c)| (30 + y + x + 20 * c) as u8);
+        for blocks in [TILES, Blocks::Strips { rows: None }, Blocks::Strips { rows: Some(16) }] {
+            for subsampled in [false, true] {
+                let compression = Compression::Jpeg { quality: 90, subsampled };
+                let options = TiffOptions { compression, blocks, ..Default::default() };
+                let (_folder, path) = place("a.tif");
+                write(&path, &img, (32, 64), &described(&img), &tiff(options)).unwrap();
+                let mut found = read(&path);
+                assert_eq!(found.len(), img.len());
+                if let tiff::ColorType::YCbCr(_) = open(&path).colortype().unwrap() {
+                    found.chunks_exact_mut(3).for_each(ycbcr_to_rgb);
+                }
+                let worst = img.iter().zip(&found).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+                assert!(worst <= 6, "{channels} channels, {options:?}: {worst}");
+            }
+        }
+    }
+}
+
+/// JFIF's conversion, which the crate leaves to its caller.
+fn ycbcr_to_rgb(pixel: &mut [u8]) {
+    let [y, cb, cr] = [f32::from(pixel[0]), f32::from(pixel[1]) - 128.0, f32::from(pixel[2]) - 128.0];
+    let rgb = [y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb];
+    pixel.iter_mut().zip(rgb).for_each(|(to, v)| *to = v.round() as u8);
+}
+
+#[test]
+fn what_jpeg_cannot_hold_is_refused() {
+    let (_folder, path) = place("a.tif");
+    let compression = Compression::Jpeg { quality: 90, subsampled: true };
+    let refuse = |channels, dtype, blocks, says: &str| {
+        let image = OutputImage::new(Extent::new(40, 40, channels), dtype);
+        let options = TiffOptions { compression, blocks, ..Default::default() };
+        let e = create(Target::Path(&path), &image, &tiff(options)).err().unwrap().to_string();
+        assert!(e.contains(says), "{e}");
+    };
+    refuse(1, DataType::U16, TILES, "holds uint8, not uint16");
+    refuse(2, DataType::U8, TILES, "1 or 3 channels");
+    refuse(1, DataType::U8, Blocks::Strips { rows: Some(10) }, "multiple of 16");
+    let large = Blocks::Tiles { height: 16, width: 1 << 17 };
+    refuse(1, DataType::U8, large, "65535");
+}
+
+#[test]
+fn gdals_spellings_are_understood_and_slips_named() {
+    let parse = |pairs: &[&str]| TiffOptions::from_creation_options(pairs.iter().copied());
+    let all = parse(&[
+        "ZLEVEL=9",
+        "compress=Deflate",
+        "BLOCKXSIZE=256",
+        "PREDICTOR=2",
+        "BIGTIFF=YES",
+        "INTERLEAVE=BAND",
+        "SPARSE_OK=TRUE",
+    ])
+    .unwrap();
+    assert_eq!(
+        all,
+        TiffOptions {
+            blocks: Blocks::Tiles { height: 256, width: 256 },
+            compression: Compression::Deflate(9),
+            predictor: Predictor::Horizontal,
+            planar: true,
+            bigtiff: BigTiff::Yes,
+            sparse: true,
+        }
+    );
+    assert_eq!(parse(&[]).unwrap(), TiffOptions::default());
+    assert_eq!(parse(&["TILED=NO", "BLOCKYSIZE=64"]).unwrap().blocks, Blocks::Strips { rows: Some(64) });
+    let jpeg = Compression::Jpeg { quality: 80, subsampled: true };
+    assert_eq!(parse(&["COMPRESS=JPEG", "JPEG_QUALITY=80"]).unwrap().compression, jpeg);
+
+    let slip = |pairs: &[&str]| parse(pairs).unwrap_err().to_string();
+    assert!(slip(&["COMPRES=LZW"]).contains("COMPRESS"), "{}", slip(&["COMPRES=LZW"]));
+    assert!(slip(&["COMPRESS=DEFLAT"]).contains("DEFLATE"));
+    assert!(slip(&["COMPRESS"]).contains("KEY=VALUE"));
+    assert!(slip(&["BLOCKXSIZE=big"]).contains("number"));
+    assert!(slip(&["ZLEVEL=3"]).contains("DEFLATE"));
+    assert!(slip(&["TILED=NO", "BLOCKXSIZE=256"]).contains("TILED=YES"));
+    assert!(slip(&["ZLEVEL=300", "COMPRESS=DEFLATE"]).contains("0 to 255"));
 }

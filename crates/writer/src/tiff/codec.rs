@@ -1,5 +1,6 @@
 //! [`Codec`]: one worker's compressor, with its contexts kept from block to block.
 
+use jpeg_encoder::{ColorType, SamplingFactor};
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 use outcrop_core::{Error, Result};
 
@@ -14,6 +15,18 @@ pub(super) enum Codec {
     Deflate(libdeflater::Compressor),
     Zstd(zstd::bulk::Compressor<'static>),
     Lzma(u8),
+    Jpeg { quality: u8, subsampled: bool },
+}
+
+/// The shape of a block's pixels, for those codecs that are not of bytes alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// Channels in the block's plane.
+    pub(super) channels: usize,
+    /// Bytes of a row.
+    pub(super) row_bytes: usize,
 }
 
 fn failed(codec: &str, cause: impl std::fmt::Display) -> Error {
@@ -32,6 +45,8 @@ impl Compression {
             Compression::Zstd(_) => zstd::zstd_safe::compress_bound(len),
             // 3 bytes for each stored chunk of 64 KiB; headers, index and footer of the frame.
             Compression::Lzma(_) => len + len / 1024 + 1024,
+            // 27 bits a coefficient at the very worst (16 of the code, 11 of the value), and the tables.
+            Compression::Jpeg { .. } => 4 * len.next_multiple_of(768) + 4096,
         }
     }
 
@@ -41,6 +56,8 @@ impl Compression {
         match self {
             Compression::None | Compression::PackBits => 0,
             Compression::Lzw => 64 << 10,
+            // Planes of the block, converted and padded.
+            Compression::Jpeg { .. } => (1 << 20) + 4 * len as u64,
             Compression::Deflate(1..=9) => 2 << 20,
             Compression::Deflate(_) => 10 << 20,
             Compression::Zstd(1..=2) => 2 << 20,
@@ -67,11 +84,12 @@ impl Codec {
                 Codec::Zstd(zstd::bulk::Compressor::new(level.into()).map_err(|e| failed("ZSTD", e))?)
             }
             Compression::Lzma(preset) => Codec::Lzma(preset),
+            Compression::Jpeg { quality, subsampled } => Codec::Jpeg { quality, subsampled },
         })
     }
 
-    /// Compresses a block that has rows of `row` bytes; says how many bytes of `out` it took.
-    pub(super) fn compress(&mut self, input: &[u8], row: usize, out: &mut [u8]) -> Result<usize> {
+    /// Compresses a block; says how many bytes of `out` it took.
+    pub(super) fn compress(&mut self, input: &[u8], shape: Shape, out: &mut [u8]) -> Result<usize> {
         match self {
             Codec::None => {
                 let out = out.get_mut(..input.len()).ok_or_else(|| failed("no", "output too short"))?;
@@ -80,7 +98,7 @@ impl Codec {
             }
             Codec::PackBits => {
                 let mut at = 0;
-                for row in input.chunks(row.max(1)) {
+                for row in input.chunks(shape.row_bytes.max(1)) {
                     let rest = &mut out[at..];
                     at += pack_bits(row, rest).ok_or_else(|| failed("PackBits", "output too short"))?;
                 }
@@ -90,6 +108,7 @@ impl Codec {
             Codec::Deflate(c) => c.zlib_compress(input, out).map_err(|e| failed("Deflate", e)),
             Codec::Zstd(c) => c.compress_to_buffer(input, out).map_err(|e| failed("ZSTD", e)),
             Codec::Lzma(preset) => lzma(*preset, input, out),
+            Codec::Jpeg { quality, subsampled } => jpeg(*quality, *subsampled, input, shape, out),
         }
     }
 }
@@ -139,4 +158,15 @@ fn lzma(preset: u8, input: &[u8], out: &mut [u8]) -> Result<usize> {
             _ => {}
         }
     }
+}
+
+/// A whole JPEG stream with its own tables: any reader of TIFF takes that, and blocks stay independent.
+fn jpeg(quality: u8, subsampled: bool, input: &[u8], shape: Shape, out: &mut [u8]) -> Result<usize> {
+    let mut to = std::io::Cursor::new(out);
+    let mut encoder = jpeg_encoder::Encoder::new(&mut to, quality);
+    encoder.set_sampling_factor(if subsampled { SamplingFactor::R_4_2_0 } else { SamplingFactor::R_4_4_4 });
+    let colour = if shape.channels == 3 { ColorType::Rgb } else { ColorType::Luma };
+    let (columns, rows) = (shape.columns as u16, shape.rows as u16);
+    encoder.encode(input, columns, rows, colour).map_err(|e| failed("JPEG", e))?;
+    Ok(to.position() as usize)
 }

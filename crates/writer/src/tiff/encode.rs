@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use outcrop_core::{Buffer, Encoder, Error, Pixels, Rect, Result, Sample, Value, with_pixels};
 
 use super::Compression;
-use super::codec::Codec;
+use super::codec::{Codec, Shape};
 use super::layout::{Layout, Run};
 use super::predict::predict;
-use crate::gather::gather;
+use crate::gather::{extend_edges, gather};
 use crate::rows::check_chunk;
 
 /// Bytes of a block's length at the head of an encoded chunk; 0 is a block that is left out.
@@ -122,15 +122,31 @@ impl BlockEncoder {
         }
         let (width, stride) = (self.layout.width as usize, self.layout.per_plane as usize);
         let row = width * stride;
-        worker.block.resize(rows as usize * row * size_of::<T>())?;
-        let samples = worker.block.samples_mut::<T>();
+        let len = rows as usize * row * size_of::<T>();
+        let uncompressed = self.compression == Compression::None;
+        // Lengths and uncompressed blocks are whole multiples of the sample, so that `out` is aligned for it.
+        let samples = if uncompressed {
+            bytemuck::cast_slice_mut::<u8, T>(&mut out[..len])
+        } else {
+            worker.block.resize(len)?;
+            worker.block.samples_mut::<T>()
+        };
         if view.dim().0 < rows as usize || view.dim().1 < width {
             bytemuck::fill_zeroes(samples);
         }
+        let (height, used) = (view.dim().0, view.dim().1);
         gather(view, samples, row, false);
+        if matches!(self.compression, Compression::Jpeg { .. }) {
+            extend_edges(samples, row, stride, height, used);
+        }
         worker.spare.resize(row * size_of::<T>())?;
         predict(self.predictor, samples, row, stride, worker.spare.bytes_mut());
-        worker.codec.compress(worker.block.bytes(), row * size_of::<T>(), out)
+        if uncompressed {
+            return Ok(len);
+        }
+        let rows = rows as usize;
+        let shape = Shape { rows, columns: width, channels: stride, row_bytes: row * size_of::<T>() };
+        worker.codec.compress(worker.block.bytes(), shape, out)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use outcrop_core::{DataType, Error, Extent, Rect, Result};
 
-use super::{Blocks, TiffOptions};
+use super::{Blocks, Compression, TiffOptions};
 
 /// Strips of about this many bytes where nothing else is asked for.
 const STRIP_BYTES: u64 = 256 << 10;
@@ -43,8 +43,16 @@ impl Layout {
         let (tiled, block_height, block_width) = match options.blocks {
             Blocks::Tiles { height, width } => (true, height.into(), width.into()),
             Blocks::Strips { rows: Some(rows) } => (false, u64::from(rows).min(height), width),
+            Blocks::Strips { rows: None } if matches!(options.compression, Compression::Jpeg { .. }) => {
+                (false, (STRIP_BYTES / row_bytes).max(1).next_multiple_of(16).min(height), width)
+            }
             Blocks::Strips { rows: None } => (false, (STRIP_BYTES / row_bytes).clamp(1, height), width),
         };
+        if matches!(options.compression, Compression::Jpeg { .. }) && block_height.max(block_width) > 65535 {
+            return Err(Error::Usage(format!(
+                "blocks of {block_height} x {block_width}: JPEG has at most 65535 a side (TILED=YES)"
+            )));
+        }
         let layout = Layout {
             extent,
             dtype,

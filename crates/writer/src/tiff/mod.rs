@@ -5,10 +5,12 @@
 //! but never on how many threads encoded them. Always little-endian.
 
 mod codec;
+mod creation;
 mod directory;
 mod encode;
 mod layout;
 mod lzw;
+mod ome;
 mod options;
 mod predict;
 mod sink;

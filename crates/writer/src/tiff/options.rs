@@ -1,6 +1,6 @@
 //! [`TiffOptions`]: what can be chosen about a TIFF, and what cannot be.
 
-use outcrop_core::{DataType, Error, Result};
+use outcrop_core::{DataType, Error, Extent, Result};
 
 /// How a TIFF is written. The default: tiles of 512 x 512, uncompressed, chunky.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Default for Blocks {
     }
 }
 
-/// Lossless compressions.
+/// Compressions; all but JPEG are lossless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
@@ -59,6 +59,13 @@ pub enum Compression {
     Zstd(u8),
     /// LZMA2 in an xz frame, presets 0 to 9.
     Lzma(u8),
+    /// JPEG of 8-bit samples, one channel or three (stored as YCbCr), or any number in planes.
+    Jpeg {
+        /// 1 (small) to 100 (good).
+        quality: u8,
+        /// Whether colour is kept at half the resolution both ways (4:2:0).
+        subsampled: bool,
+    },
 }
 
 /// What is done to samples before they are compressed.
@@ -94,6 +101,7 @@ impl Compression {
             Compression::None => 1,
             Compression::Lzw => 5,
             Compression::Deflate(_) => 8,
+            Compression::Jpeg { .. } => 7,
             Compression::PackBits => 32773,
             Compression::Lzma(_) => 34925,
             Compression::Zstd(_) => 50000,
@@ -105,6 +113,7 @@ impl Compression {
             Compression::Deflate(level) => ("Deflate", level, 1..=12),
             Compression::Zstd(level) => ("ZSTD", level, 1..=22),
             Compression::Lzma(level) => ("LZMA", level, 0..=9),
+            Compression::Jpeg { quality, .. } => ("JPEG", quality, 1..=100),
             _ => return Ok(()),
         };
         if range.contains(&level) {
@@ -113,6 +122,27 @@ impl Compression {
         let (low, high) = (range.start(), range.end());
         Err(Error::Usage(format!("{name} has levels {low} to {high}, not {level} (--level)")))
     }
+
+    /// What JPEG cannot hold.
+    fn check_jpeg(self, dtype: DataType, channels: u64, planar: bool, blocks: Blocks) -> Result<()> {
+        if !matches!(self, Compression::Jpeg { .. }) {
+            return Ok(());
+        }
+        if dtype != DataType::U8 {
+            return Err(Error::Usage(format!("JPEG holds uint8, not {dtype} (--dtype uint8 --scale auto)")));
+        }
+        if !planar && channels != 1 && channels != 3 {
+            return Err(Error::Usage(format!(
+                "JPEG holds 1 or 3 channels together, not {channels} (INTERLEAVE=BAND stores each apart)"
+            )));
+        }
+        match blocks {
+            Blocks::Strips { rows: Some(rows) } if rows % 16 != 0 => {
+                Err(Error::Usage(format!("strips of {rows} rows: JPEG needs a multiple of 16 (BLOCKYSIZE)")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl TiffOptions {
@@ -120,8 +150,9 @@ impl TiffOptions {
     ///
     /// # Errors
     /// [`Error::Usage`] that says what would be right.
-    pub fn check(&self, dtype: DataType) -> Result<()> {
+    pub fn check(&self, extent: Extent, dtype: DataType) -> Result<()> {
         self.compression.check()?;
+        self.compression.check_jpeg(dtype, extent.channels, self.planar, self.blocks)?;
         match self.blocks {
             Blocks::Tiles { height, width } => {
                 if [height, width].iter().any(|&n| n == 0 || n % 16 != 0) {
@@ -143,7 +174,8 @@ impl TiffOptions {
 
     /// TIFF's number of the predictor for samples of that type. `palette`: samples are indices, not quantities.
     pub fn predictor_code(&self, dtype: DataType, palette: bool) -> u16 {
-        let gains = !matches!(self.compression, Compression::None | Compression::PackBits);
+        let plain = matches!(self.compression, Compression::None | Compression::PackBits);
+        let gains = !plain && !matches!(self.compression, Compression::Jpeg { .. });
         match self.predictor {
             _ if !gains => 1,
             Predictor::None => 1,

@@ -29,18 +29,25 @@ pub(crate) fn create(
     image: &OutputImage<'_>,
     options: &TiffOptions,
 ) -> Result<Created> {
-    options.check(image.dtype)?;
+    options.check(image.extent, image.dtype)?;
     let mut notices = Vec::new();
     let layout = Layout::new(image.extent, image.dtype, options)?;
-    let palette = tags::photometric(image) == 3;
+    let photometric = tags::photometric(image, options);
+    let palette = photometric == tags::PALETTE;
+    if palette && matches!(options.compression, Compression::Jpeg { .. }) {
+        return Err(Error::Usage("JPEG would change the indices of a palette (COMPRESS=DEFLATE)".into()));
+    }
     let predictor = options.predictor_code(image.dtype, palette);
     let nodata = tags::nodata(image);
     if nodata.is_none() && !image.nodata.is_empty() {
         notices.push("channels have different nodata values; TIFF declares one, so none is written".into());
     }
+    if image.metadata.ome_xml.is_some() && tags::ome_xml(image).is_none() {
+        notices.push("the OME-XML cannot describe this one image and was left out".into());
+    }
     let sparse = options.sparse.then(|| nodata.unwrap_or(Value::Int(0)));
     let encoder = Arc::new(BlockEncoder::new(layout, options.compression, predictor, sparse)?);
-    let directory = tags::directory(image, &layout, options.compression, predictor, options.planar);
+    let directory = tags::directory(image, &layout, options, photometric, predictor);
 
     let tags = if layout.tiled { TILES } else { STRIPS };
     let lay_out = |big| directory.lay_out(big, layout.blocks(), tags);

@@ -2,16 +2,17 @@
 
 use outcrop_core::{DataType, GeoValue, Metadata, Value};
 
-use super::Compression;
 use super::directory::{Directory, rational};
 use super::layout::Layout;
+use super::{Compression, TiffOptions, ome};
 use crate::OutputImage;
 
 const WHITE_IS_ZERO: u16 = 0;
 const BLACK_IS_ZERO: u16 = 1;
 const RGB: u16 = 2;
-const PALETTE: u16 = 3;
+pub(super) const PALETTE: u16 = 3;
 const CMYK: u16 = 5;
+const YCBCR: u16 = 6;
 const CIE_LAB: u16 = 8;
 
 /// The one nodata value that a TIFF can declare (GDAL_NODATA): that of all channels, where it is one.
@@ -21,14 +22,17 @@ pub(super) fn nodata(image: &OutputImage<'_>) -> Option<Value> {
 }
 
 /// TIFF's photometric interpretation for the channels and type that are written, which may not be those of the file
-/// that the metadata came from. YCbCr pixels are RGB by the time they get here.
-pub(super) fn photometric(image: &OutputImage<'_>) -> u16 {
+/// that the metadata came from. YCbCr pixels are RGB by the time they get here, and become YCbCr in a JPEG only.
+pub(super) fn photometric(image: &OutputImage<'_>, options: &TiffOptions) -> u16 {
     let channels = image.extent.channels;
+    if matches!(options.compression, Compression::Jpeg { .. }) && !options.planar && channels == 3 {
+        return YCBCR;
+    }
     let colours = matches!(image.dtype, DataType::U8 | DataType::U16);
     match image.metadata.photometric_code {
         Some(WHITE_IS_ZERO) if channels == 1 => WHITE_IS_ZERO,
         Some(PALETTE) if channels == 1 && palette(image).is_some() => PALETTE,
-        Some(RGB | 6) if channels >= 3 => RGB,
+        Some(RGB | YCBCR) if channels >= 3 => RGB,
         Some(CMYK) if channels >= 4 => CMYK,
         Some(CIE_LAB) if channels >= 3 && colours => CIE_LAB,
         None if (3..=4).contains(&channels) && colours => RGB,
@@ -49,22 +53,21 @@ fn palette<'a>(image: &OutputImage<'a>) -> Option<&'a [u16]> {
 pub(super) fn directory(
     image: &OutputImage<'_>,
     layout: &Layout,
-    compression: Compression,
+    options: &TiffOptions,
+    photometric: u16,
     predictor: u16,
-    planar: bool,
 ) -> Directory {
     let mut d = Directory::default();
     let channels = layout.extent.channels as usize;
     let dtype = layout.dtype;
-    let photometric = photometric(image);
     d.long(254, 0);
     d.long(256, layout.extent.width as u32);
     d.long(257, layout.extent.height as u32);
     d.shorts(258, &vec![dtype.bytes() as u16 * 8; channels]);
-    d.shorts(259, &[compression.code()]);
+    d.shorts(259, &[options.compression.code()]);
     d.shorts(262, &[photometric]);
     d.shorts(277, &[channels as u16]);
-    d.shorts(284, &[if planar { 2 } else { 1 }]);
+    d.shorts(284, &[if options.planar { 2 } else { 1 }]);
     if layout.tiled {
         d.long(322, layout.width as u32);
         d.long(323, layout.height as u32);
@@ -78,10 +81,13 @@ pub(super) fn directory(
         d.shorts(320, palette(image).unwrap_or_default());
     }
     let colours = match photometric {
-        RGB | CIE_LAB => 3,
+        RGB | YCBCR | CIE_LAB => 3,
         CMYK => 4,
         _ => 1,
     };
+    if let (YCBCR, Compression::Jpeg { subsampled, .. }) = (photometric, options.compression) {
+        d.shorts(530, &[if subsampled { 2 } else { 1 }; 2]);
+    }
     let extra = &image.metadata.extra_samples;
     match channels - colours {
         0 => {}
@@ -97,10 +103,18 @@ pub(super) fn directory(
     };
     d.shorts(339, &vec![format; channels]);
     add_metadata(&mut d, image.metadata);
+    if let Some(xml) = ome_xml(image) {
+        d.text(270, &xml);
+    }
     if let Some(value) = nodata(image) {
         d.text(42113, &value.to_string());
     }
     d
+}
+
+/// The file's OME-XML, made to describe the one page that is written.
+pub(super) fn ome_xml(image: &OutputImage<'_>) -> Option<String> {
+    ome::describe(image.metadata.ome_xml.as_deref()?, image.extent, image.dtype)
 }
 
 fn add_metadata(d: &mut Directory, metadata: &Metadata) {
