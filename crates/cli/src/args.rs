@@ -110,8 +110,8 @@ float16 and float32, else float64. Integers round half to even.")]
 pub(crate) struct Mean {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.npy, .raw, - for standard output); without it, print
-    /// the mean of all valid samples
+    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output); without
+    /// it, print the mean of all valid samples
     pub(crate) output: Option<PathBuf>,
     /// Print the mean of all valid samples as JSON (without OUTPUT)
     #[arg(long, conflicts_with = "output")]
@@ -134,18 +134,35 @@ Examples:
   outcrop convert scan.tif scan.npy
   outcrop convert scan.tif part.raw --window 0,0,4096,4096 --channels 1
   outcrop convert dem.tif dem.npy --dtype float32
+  outcrop convert cube.npy cube.tif --co COMPRESS=ZSTD --co BLOCKXSIZE=256
+  outcrop convert ct.tif ct8.tif --dtype uint8 --scale percentile:2:98
 
-Pixels are unchanged unless a sample type is given; then they are rounded
-once, half to even, and saturate.")]
+Pixels are unchanged unless a sample type or a scale is given; then they are
+rounded once, half to even, and saturate. Creation options (--co) are spelled
+as GDAL's: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG), ZLEVEL,
+ZSTD_LEVEL, LZMA_PRESET, JPEG_QUALITY, JPEG_SUBSAMPLING, PREDICTOR, TILED,
+BLOCKXSIZE, BLOCKYSIZE, INTERLEAVE, BIGTIFF, SPARSE_OK.")]
 pub(crate) struct Convert {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.npy, .raw, - for standard output)
+    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output)
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) types: Types,
+    /// Scale samples: min:max[:outmin:outmax], auto or percentile:LOW:HIGH
+    ///
+    /// One scale for all channels, from the input values to the whole range
+    /// of an integer type, or to 0..1 of floats. `auto` finds the least and
+    /// the greatest sample in a pass before; `percentile:2:98` finds those.
+    #[arg(long, value_name = "SCALE", allow_hyphen_values = true, value_parser = parse::scale)]
+    pub(crate) scale: Option<outcrop::ScaleBy>,
+    /// What NaN becomes (0 by default where the output is of integers)
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, value_parser = parse::value)]
+    pub(crate) nan: Option<outcrop::Value>,
     #[command(flatten)]
     pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) tiff: Tiff,
     #[command(flatten)]
     pub(crate) reading: Reading,
     #[command(flatten)]
@@ -162,7 +179,7 @@ The same seed gives the same image on every machine.")]
 pub(crate) struct Generate {
     /// What to paint
     pub(crate) pattern: Pattern,
-    /// Where to write (.npy, .raw, - for standard output)
+    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output)
     pub(crate) output: PathBuf,
     /// Columns
     #[arg(long, value_name = "N", value_parser = parse::size)]
@@ -230,6 +247,21 @@ pub(crate) struct Target {
     /// Replace an existing output
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+/// How a TIFF is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TIFF output")]
+pub(crate) struct Tiff {
+    /// Creation option, as GDAL spells it; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) co: Vec<String>,
+    /// 64-bit offsets: auto, yes or no
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    pub(crate) bigtiff: Option<BigTiff>,
+    /// Leave out blocks that hold only nodata (zeros where none is declared)
+    #[arg(long)]
+    pub(crate) sparse: bool,
 }
 
 /// Which samples count.
@@ -343,6 +375,14 @@ pub(crate) enum Nan {
     Omit,
     /// One NaN makes the figures NaN
     Propagate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BigTiff {
+    /// Where the file could become larger than 4 GiB
+    Auto,
+    Yes,
+    No,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -77,6 +77,16 @@ pub(crate) fn chunk(text: &str) -> Result<(u64, u64), String> {
     }
 }
 
+/// How samples are scaled.
+pub(crate) fn scale(text: &str) -> Result<outcrop::ScaleBy, String> {
+    outcrop::ScaleBy::parse(text).map_err(|e| e.to_string())
+}
+
+/// One number of any sample type.
+pub(crate) fn value(text: &str) -> Result<Value, String> {
+    Value::parse(text).ok_or_else(|| format!("expected a number, found `{text}`"))
+}
+
 /// A number of threads.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use outcrop::{
-    Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy, Observer,
-    OpenOptions, Output, RawOptions, Region, Runtime, RuntimeOptions, Source, ValidityOptions, Value,
+    BigTiff, Budget, CancelToken, DataType, Error, Event, Image, InputFormat, IoMode, Limits, NanPolicy,
+    Observer, OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions, Source,
+    TiffOptions, ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
@@ -36,8 +37,8 @@ impl Session {
             progress.event(Event::Warning(warning));
         }
         if running.verbose {
-            eprintln!("outcrop: {} threads ({})", limits.threads, limits.threads_from);
-            eprintln!("outcrop: {} of memory ({})", bytes(limits.memory), limits.memory_from);
+            exit::say(&format!("{} threads ({})", limits.threads, limits.threads_from));
+            exit::say(&format!("{} of memory ({})", bytes(limits.memory), limits.memory_from));
         }
         let runtime = Runtime::new(RuntimeOptions {
             threads: limits.threads,
@@ -53,7 +54,7 @@ impl Session {
         if self.verbose {
             let peak = memory::peak_bytes().map_or("unknown".into(), bytes);
             let most = bytes(self.budget.most_used());
-            eprintln!("outcrop: at most {most} of the budget in use, peak resident memory {peak}");
+            exit::say(&format!("at most {most} of the budget in use, peak resident memory {peak}"));
         }
     }
 }
@@ -119,31 +120,66 @@ pub(crate) fn types<'a>(
     }
 }
 
-/// The output, checked not to be one of the files that are open for reading.
-pub(crate) fn output(path: &Path, target: &Target) -> anyhow::Result<Output> {
+/// The output, checked not to be a file that the input is made of. To be called while the input is open.
+pub(crate) fn output(path: &Path, target: &Target, input: Option<&Path>) -> anyhow::Result<Output> {
     let mut output = if path == Path::new("-") { Output::default() } else { Output::new(path) };
     output.options.format = target.to;
     output.options.overwrite =
         if target.overwrite { outcrop::Overwrite::Replace } else { outcrop::Overwrite::Refuse };
     if let Some(path) = &output.path {
-        refuse_input(path)?;
+        let mut made = vec![path.clone()];
+        if target.to.or(OutputFormat::of_path(path)) == Some(OutputFormat::Envi) {
+            made.extend([path.with_extension("raw"), path.with_extension("hdr")]);
+        }
+        if made.iter().any(|made| is_read(made, input)) {
+            let message = format!("{}: the output is the input: name another file", path.display());
+            return Err(Error::Usage(message).into());
+        }
     }
     Ok(output)
 }
 
-/// Refuses an output that is a file we read. Called while the inputs are open, so that the system itself knows all
-/// of them: the data file beside an ENVI header, links, other spellings of a path.
-fn refuse_input(output: &Path) -> anyhow::Result<()> {
-    let Ok(found) = fs::metadata(output) else { return Ok(()) };
-    let same = |open: fs::Metadata| (open.dev(), open.ino()) == (found.dev(), found.ino());
-    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let above_stderr =
-        open.filter(|fd| fd.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) > Some(2));
-    if found.is_file() && above_stderr.filter_map(|fd| fs::metadata(fd.path()).ok()).any(same) {
-        let message = format!("{}: the output is the input: name another file", output.display());
-        return Err(Error::Usage(message).into());
+/// What was typed about a TIFF; refused where the output is none.
+///
+/// # Errors
+/// [`Error::Usage`] for options that do not exist, and for an output of another format.
+pub(crate) fn tiff(typed: &args::Tiff, output: &mut Output) -> outcrop::Result<()> {
+    let given = if !typed.co.is_empty() {
+        "--co"
+    } else if typed.bigtiff.is_some() {
+        "--bigtiff"
+    } else if typed.sparse {
+        "--sparse"
+    } else {
+        return Ok(());
+    };
+    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
+    if format.is_some_and(|format| format != OutputFormat::Tiff) {
+        return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)")));
     }
+    let mut options = TiffOptions::from_creation_options(typed.co.iter().map(String::as_str))?;
+    match typed.bigtiff {
+        None => {}
+        Some(args::BigTiff::Auto) => options.bigtiff = BigTiff::Auto,
+        Some(args::BigTiff::Yes) => options.bigtiff = BigTiff::Yes,
+        Some(args::BigTiff::No) => options.bigtiff = BigTiff::No,
+    }
+    options.sparse |= typed.sparse;
+    output.options.tiff = options;
     Ok(())
+}
+
+/// Whether a file is the input or one that is open for reading: so the system itself knows the data file beside an
+/// ENVI header, links, and other spellings of a path.
+fn is_read(file: &Path, input: Option<&Path>) -> bool {
+    let Ok(found) = fs::metadata(file) else { return false };
+    let same = |other: &Path| {
+        fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == (found.dev(), found.ino()))
+    };
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let mut above_stderr =
+        open.filter(|fd| fd.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) > Some(2));
+    found.is_file() && (input.is_some_and(same) || above_stderr.any(|fd| same(&fd.path())))
 }
 
 /// Which samples count in figures.

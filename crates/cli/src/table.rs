@@ -12,8 +12,6 @@ const DIGITS: std::ops::RangeInclusive<usize> = 3..=10;
 /// One cell.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell {
-    /// Text, as it is.
-    Text(String),
     /// A number, shortened where there is no room.
     Number(Value),
     /// Nothing to show.
@@ -54,7 +52,6 @@ fn width(widths: &[usize]) -> usize {
 impl Cell {
     fn show(&self, digits: usize) -> String {
         match self {
-            Cell::Text(text) => text.clone(),
             Cell::Undefined => "-".into(),
             Cell::Number(Value::Int(i)) => {
                 let exact = i.to_string();

@@ -105,7 +105,15 @@ fn an_output_that_is_the_data_file_of_the_input_is_refused() {
     folder.write("a.hdr", header.as_bytes());
     let line = folder.refused(2, &["convert", "a.hdr", "a.raw", "--overwrite"]);
     says(&line, &["a.raw", "the output is the input"]);
+    // The header, which is not open any more, and an ENVI output whose data file is the input's.
+    for output in ["a.hdr", "./a.hdr"] {
+        says(&folder.refused(2, &["convert", "a.hdr", output, "--overwrite"]), &["the output is the input"]);
+    }
+    let raw = ["--shape", "4,6,2", "--dtype", "u8", "--overwrite"];
+    let line = folder.refused(2, &[&["convert", "a.raw", "a.hdr"], &raw[..]].concat());
+    says(&line, &["the output is the input"]);
     assert_eq!(folder.read("a.raw").len(), 48);
+    assert_eq!(folder.read("a.hdr"), header.as_bytes());
 }
 
 #[test]

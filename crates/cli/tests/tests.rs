@@ -1,5 +1,6 @@
 //! The binary, run as a user runs it, each time in a fresh folder.
 
+mod convert;
 mod errors;
 mod generate;
 mod help;

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use outcrop_core::{Chunk, Pixels, Read, Rect, Reduce, Sample};
+use outcrop_core::{Chunk, Pixels, Read, Rect, Reduce, Sample, Value};
 use outcrop_ops::{Validity, reduce::Stats};
 
 const BYTES: usize = 4 << 20;
@@ -65,9 +65,17 @@ fn measure<T: Sample>(what: &str, channels: usize, sample: impl Fn(f64) -> f64) 
         .collect();
     let view = Pixels::contiguous(&samples, [1, pixels, channels]).expect("the size fits");
     let inputs = [Read { pixels: view, holes: &[] }];
-    let chunk = Chunk { index: 0, rect: Rect::of_size(1, pixels as u64), inputs: &inputs };
-    let stats = Stats::new(Validity::all(T::DTYPE, channels)).with_positions(true);
+    let chunk = |y| {
+        let rect = Rect { y, ..Rect::of_size(1, pixels as u64) };
+        Chunk { index: y, rect, inputs: &inputs }
+    };
+    let nodata = if what.contains("nodata") { vec![Value::Int(77)] } else { vec![] };
+    let validity = Validity::all(T::DTYPE, channels).with_nodata(vec![nodata; channels]);
+    let stats = Stats::new(validity).with_positions(true);
     let mut partial = stats.start();
+    // Later chunks rarely improve an extreme.
+    stats.fold(&mut partial, &chunk(0)).expect("sound samples");
+    let chunk = chunk(1);
     let exact = best(|| stats.fold(&mut partial, black_box(&chunk)).expect("sound samples"));
     let plain = best(|| {
         black_box(naive_best(black_box(&samples)));
@@ -97,6 +105,8 @@ fn main() {
     measure::<f32>("f32 x 3, uniform", 3, |r| r);
     measure::<f32>("f32 x 1, elevations", 1, |r| 200.0 + 1800.0 * r);
     measure::<f32>("f32 x 1, 60 binades", 1, |r| (r * 60.0 - 30.0).exp2());
+    measure::<u8>("u8 x 1, nodata", 1, |r| r * 256.0);
+    measure::<f32>("f32 x 1, nodata", 1, |r| r * 1e4);
     measure::<f64>("f64 x 1, uniform", 1, |r| r);
     measure::<f64>("f64 x 1, elevations", 1, |r| 200.0 + 1800.0 * r);
     measure::<f64>("f64 x 1, 600 binades", 1, |r| (r * 600.0 - 300.0).exp2());

@@ -80,6 +80,17 @@ impl<'a> Loader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// Reads a number of samples: at most 2^56, so that counters of many partials add up without overflow.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it is larger, or the bytes end.
+    pub fn count(&mut self) -> Result<u64> {
+        match self.u64()? {
+            n if n <= 1 << 56 => Ok(n),
+            n => Err(Error::Format(format!("the saved state counts {n} samples, at most 2^56 are expected"))),
+        }
+    }
+
     /// Reads a number.
     ///
     /// # Errors
@@ -169,6 +180,9 @@ mod tests {
         assert_eq!(loader.u64().unwrap(), 7);
         loader.expect_dtype(DataType::F16).unwrap();
         loader.finish().unwrap();
+        let mut many = Saver::default();
+        many.u64((1 << 56) + 1);
+        assert!(Loader(&many.finish()).count().is_err());
         assert!(Loader::new(&bytes, "stats", 4).is_err());
         assert!(Loader::new(&bytes, "covariance", 3).is_err());
         assert!(Loader::new(&[255; 9], "stats", 3).is_err());

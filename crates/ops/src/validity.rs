@@ -203,6 +203,12 @@ impl Validity {
     }
 }
 
+/// Whether a sample is that nodata value: equal as a number, or both NaN.
+#[inline(always)]
+pub(crate) fn same<T: Sample>(sample: T, nodata: T) -> bool {
+    (sample == nodata) | (nodata.is_nan() & sample.is_nan())
+}
+
 /// [`Validity`] applied to one chunk.
 #[derive(Clone, Debug)]
 pub struct Bound<'v, 'c> {
@@ -244,6 +250,12 @@ impl Bound<'_, '_> {
             && !self.holes.iter().any(|h| h.bad && h.channels.contains(&channel))
     }
 
+    /// The nodata values of the channel, where nothing but those and NaN can leave it here.
+    pub fn nodata_alone<T: Sample>(&self, channel: usize) -> Option<Vec<T>> {
+        let alone = self.mask.is_none() && !self.holes.iter().any(|h| h.channels.contains(&channel));
+        alone.then(|| self.validity.nodata[channel].iter().filter_map(|v| v.to_sample()).collect())
+    }
+
     /// What NaN samples do.
     pub fn nan(&self) -> NanPolicy {
         self.validity.nan
@@ -271,7 +283,7 @@ impl Bound<'_, '_> {
         for value in nodata {
             let Some(value) = value.to_sample::<T>() else { continue };
             for (class, &s) in out.iter_mut().zip(&samples) {
-                if s == value || value.is_nan() && s.is_nan() {
+                if same(s, value) {
                     *class = Class::Nodata;
                 }
             }

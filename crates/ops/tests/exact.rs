@@ -80,11 +80,7 @@ fn one_sample_at_a_time_gives_the_same_state() {
     for row in rows() {
         let dtype = DataType::from_name(row["dtype"].as_str().unwrap()).unwrap();
         with_dtype!(dtype, T => {
-            let samples = samples_of::<T>(&row);
-            let (mut slice, mut single) = (ExactSums::new(dtype), ExactSums::new(dtype));
-            slice.add_slice(&samples);
-            samples.iter().for_each(|&v| single.add(v));
-            assert_eq!(slice, single, "{dtype} {}", row["name"]);
+            assert_same(&samples_of::<T>(&row));
         });
     }
 }
@@ -140,6 +136,40 @@ fn sums_of_very_many_samples_do_not_wrap() {
     }
     assert_eq!(sums.sum(), ExactSum::Int((i128::from(u64::MAX) - 1) << 62));
     assert_eq!((sums.variance(0), sums.std(0)), (Some(1.0), Some(1.0)));
+}
+
+/// Blocks whose exponents spread just less and just more than the vector kernels can take, at several heights, with
+/// significands of all ones and at random.
+#[test]
+fn blocks_at_the_edge_of_their_spread_stay_exact() {
+    let mut seed = 7u64;
+    let mut next = move || {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        seed >> 11
+    };
+    for spread in 0..40 {
+        for height in [-390, -100, 0, 60, 490] {
+            let samples: Vec<f64> = (0..1104)
+                .map(|i| {
+                    let fraction = if i % 2 == 0 { (1 << 53) - 1 } else { next() | 1 << 52 };
+                    let down = if i % 5 == 0 { spread } else { next() % (spread + 1) };
+                    let v = fraction as f64 * 2f64.powi(height - 53 - down as i32);
+                    if next() % 3 == 0 { -v } else { v }
+                })
+                .collect();
+            assert_same(&samples);
+            if height.abs() <= 100 {
+                assert_same(&samples.iter().map(|&v| v as f32).collect::<Vec<f32>>());
+            }
+        }
+    }
+}
+
+fn assert_same<T: Sample>(samples: &[T]) {
+    let (mut slice, mut single) = (ExactSums::new(T::DTYPE), ExactSums::new(T::DTYPE));
+    slice.add_slice(samples);
+    samples.iter().for_each(|&v| single.add(v));
+    assert_eq!(slice, single, "{}", T::DTYPE);
 }
 
 /// The negative control: on these samples sums in f64 depend on the order, ours do not.

@@ -26,10 +26,13 @@
 
 mod jobs;
 mod output;
+mod place;
 mod region;
 mod validity;
 
-pub use jobs::{ConvertOptions, MeanOfAll, MeanOptions, StatsOptions, convert, mean, mean_of_all, stats};
+pub use jobs::{
+    ConvertOptions, MeanOfAll, MeanOptions, ScaleBy, StatsOptions, convert, mean, mean_of_all, stats,
+};
 pub use output::Output;
 pub use region::Region;
 pub use validity::{Nodata, ValidityOptions};
@@ -42,6 +45,7 @@ pub use outcrop_core::{
 #[doc(no_inline)]
 pub use outcrop_ops::{
     NanPolicy,
+    map::Scale,
     reduce::{ChannelStats, ExactSum},
 };
 #[doc(no_inline)]
@@ -52,4 +56,7 @@ pub use outcrop_reader::{
 #[doc(no_inline)]
 pub use outcrop_scheduler::{Limits, Plan, Report, Runtime, RuntimeOptions, parse_memory};
 #[doc(no_inline)]
-pub use outcrop_writer::{Format as OutputFormat, Options as OutputOptions, Overwrite};
+pub use outcrop_writer::{
+    Format as OutputFormat, Options as OutputOptions, Overwrite,
+    tiff::{BigTiff, Blocks, Compression, Predictor, TiffOptions},
+};

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use outcrop_core::{Channels, DataType, Image, Metadata, Rect, Value};
+use outcrop_core::{Channels, Image, Metadata, Rect, Value};
 use outcrop_writer::{Options, Target};
+
+use crate::place::{forget_figures, placed};
 
 /// An output that a job makes.
 #[derive(Clone, Debug, Default)]
@@ -40,28 +42,32 @@ pub(crate) fn carry(image: &Image, window: Rect, channels: &Channels) -> (Metada
         if !names.is_empty() {
             metadata.channel_names = channels.indices().iter().map(name).collect();
         }
-        forget_colours(&mut metadata);
+        forget_figures(&mut metadata);
+        if !keeps_colours(&mut metadata, channels, count) {
+            forget_colours(&mut metadata);
+        }
     }
     (metadata, nodata)
+}
+
+/// Whether the selection is the colours in their order, without some or all of the channels after them.
+fn keeps_colours(metadata: &mut Metadata, channels: &Channels, count: u64) -> bool {
+    let extra = metadata.extra_samples.len() as u64;
+    let selected = channels.len() as u64;
+    let in_order = channels.as_step() == Some((0, 1)) && selected < count;
+    if !in_order || extra == 0 || selected + extra < count {
+        return false;
+    }
+    metadata.extra_samples.truncate((selected + extra - count) as usize);
+    true
 }
 
 /// What is still true of one channel that was computed from several.
 pub(crate) fn carry_place(image: &Image, window: Rect) -> Metadata {
     let mut metadata = placed(image, window);
     metadata.channel_names.clear();
+    forget_figures(&mut metadata);
     forget_colours(&mut metadata);
-    metadata
-}
-
-/// Everything, without what is only true of the whole image at full resolution.
-fn placed(image: &Image, window: Rect) -> Metadata {
-    let mut metadata = image.metadata.clone();
-    if window != image.extent.rect() || image.level > 0 {
-        metadata.geo.clear();
-    }
-    if image.level > 0 {
-        metadata.resolution = None;
-    }
     metadata
 }
 
@@ -74,10 +80,10 @@ fn forget_colours(metadata: &mut Metadata) {
     metadata.icc = None;
 }
 
-/// Metadata of samples that changed their type: a palette's indices mean nothing any more.
-pub(crate) fn retyped(mut metadata: Metadata, from: DataType, to: DataType) -> Metadata {
-    if from != to && metadata.palette.is_some() {
-        forget_colours(&mut metadata);
+/// Metadata of samples whose values changed: a palette's indices mean nothing any more.
+pub(crate) fn revalued(metadata: &mut Metadata) {
+    if metadata.palette.is_some() {
+        forget_colours(metadata);
     }
-    metadata
+    forget_figures(metadata);
 }

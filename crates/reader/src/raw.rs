@@ -171,8 +171,8 @@ impl RawSource {
         selection.runs().map(move |first| (offset + first * size, samples * size))
     }
 
-    /// A request of many short runs far apart is read also where the file is mapped: each run would make 64 KiB or
-    /// more resident.
+    /// A request of many short runs far apart is read also where the file is mapped: each run would make up to
+    /// 2 MiB more resident.
     fn way(&self, selection: &Selection) -> Way {
         let (runs, samples) = selection.run_shape();
         let dense = runs == 1
@@ -265,10 +265,11 @@ impl Source for RawSource {
         let packed = selection.samples() * self.size();
         // A smaller chunk may go another way, but never costs more than what is said here.
         let (runs, samples) = selection.run_shape();
-        let resident = if runs == 1 || samples * self.size() >= LONG_RUN {
-            runs.saturating_mul(Store::resident_bytes(samples * self.size()))
+        let run = samples * self.size();
+        let resident = if runs == 1 || run >= LONG_RUN {
+            self.store.resident_bytes(runs, run)
         } else {
-            Store::resident_bytes(packed.saturating_mul(2))
+            self.store.resident_bytes(1, packed.saturating_mul(2)).max(packed)
         };
         let (stored_bytes, copied) = match (self.store.is_mapped(), self.lendable) {
             (false, _) => (packed, 0),
@@ -286,9 +287,8 @@ impl Source for RawSource {
         let selection = self.select(request)?;
         scratch.segments.clear();
         if self.way(&selection) != Way::Read {
-            return self
-                .ranges(&selection)
-                .try_for_each(|(offset, bytes)| self.store.populate(offset, bytes));
+            let ranges: Vec<_> = self.ranges(&selection).collect();
+            return self.store.fetch(&ranges, scratch);
         }
         self.pack(&selection, &mut scratch.stored, |offset, run| self.store.read_file_at(offset, run))?;
         // Marks bytes that are still in the file's order.
@@ -351,9 +351,9 @@ enum Way {
     Read,
 }
 
-/// Runs of this many bytes are worth a map of their own: the pages that come along at their ends (see
-/// [`Store::resident_bytes`]) are few beside it.
-const LONG_RUN: u64 = 256 << 10;
+/// Runs of this many bytes are lent even where they are far apart (planes), whatever pages come along at their ends
+/// (see [`Store::resident_bytes`]).
+const LONG_RUN: u64 = 512 << 10;
 
 /// Bytes of an array, as long as they can be addressed.
 fn array_bytes(extent: Extent, dtype: DataType) -> Result<u64> {

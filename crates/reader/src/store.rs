@@ -32,12 +32,12 @@ pub enum IoMode {
 /// Pages are made present, and files read, in pieces of this many bytes.
 const PIECE: u64 = 8 << 20;
 
-/// A fault makes present all pages of the file that are in memory within an aligned window of this many bytes
-/// (Linux: `fault_around_bytes`). Releasing less would leave the edges of every chunk resident.
-const WINDOW: u64 = 64 << 10;
+/// One fault may make a whole folio of the page cache present: up to 2 MiB, aligned (Linux from 6.16 on; 64 KiB before).
+/// Releasing less would leave the edges of every chunk resident: measured, 115 MiB after 1.2 GiB in 4 MiB bands.
+const WINDOW: u64 = 2 << 20;
 
-/// Gaps of up to this many bytes between ranges are read along (a COG has 8 bytes between its tiles).
-const GAP: u64 = 64;
+/// Ranges no further apart than this are made present as one: a fault brings as much along anyway.
+const POPULATE_GAP: u64 = 64 << 10;
 
 /// An open file whose bytes can be asked for by offset. The length is that at opening.
 #[derive(Debug)]
@@ -172,11 +172,11 @@ impl Store {
         Error::Format(format!("the file ended at byte {end}, it had {} bytes when it was opened", self.len))
     }
 
-    /// Brings ranges (offset, length) near: makes their pages present, or reads them into `scratch`. Ranges that touch,
-    /// overlap or lie within some bytes of each other are read as one. Ranges that do not lie in the file are left
+    /// Brings ranges (offset, length) near: makes their pages present, or reads them into `scratch`. Ranges that touch
+    /// or overlap are read as one. Ranges that do not lie in the file are left
     /// out: whoever asks for them with [`stored`](Store::stored) gets the error.
     ///
-    /// Read bytes take at most the sum of the ranges and 64 bytes for each.
+    /// Read bytes take at most the sum of the ranges.
     ///
     /// # Errors
     /// [`Error::Io`] where reading fails, [`Error::Format`] where the file was cut short since it was opened,
@@ -185,11 +185,11 @@ impl Store {
         scratch.segments.clear();
         if self.is_mapped() {
             return self
-                .join(ranges, WINDOW)
+                .join(ranges, POPULATE_GAP)
                 .into_iter()
                 .try_for_each(|(offset, end)| self.populate(offset, end - offset));
         }
-        let joined = self.join(ranges, GAP);
+        let joined = self.join(ranges, 0);
         let total: u64 = joined.iter().map(|(start, end)| end - start).sum();
         scratch.stored.resize(total as usize)?;
         let mut at = 0;
@@ -223,7 +223,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Format`] where the file was cut short, [`Error::Io`] where a page cannot be read.
-    pub(crate) fn populate(&self, offset: u64, bytes: u64) -> Result<()> {
+    fn populate(&self, offset: u64, bytes: u64) -> Result<()> {
         let Some(map) = &self.map else { return Ok(()) };
         // Asked each time: past the end, the last page reads as zeros without a fault.
         let len = self.file.metadata().map_err(|e| Error::io("cannot look at the file", e))?.len();
@@ -274,7 +274,7 @@ impl Store {
         if self.map.is_none() {
             return;
         }
-        for (start, end) in self.join(ranges, 2 * WINDOW) {
+        for (start, end) in self.join(ranges, WINDOW) {
             self.release_one(start, end - start);
         }
     }
@@ -289,9 +289,9 @@ impl Store {
         };
     }
 
-    /// Pages that a range of this many bytes makes resident at most.
-    pub(crate) fn resident_bytes(bytes: u64) -> u64 {
-        bytes.saturating_add(2 * WINDOW)
+    /// Bytes that `runs` ranges of `bytes` each make resident at most.
+    pub(crate) fn resident_bytes(&self, runs: u64, bytes: u64) -> u64 {
+        runs.saturating_mul(bytes.saturating_add(2 * WINDOW)).min(self.len)
     }
 
     #[cfg(target_os = "linux")]
@@ -396,10 +396,10 @@ mod tests {
     }
 
     #[test]
-    fn near_ranges_are_one_read_and_shared_bytes_are_read_once() {
+    fn touching_ranges_are_one_read_and_shared_bytes_are_read_once() {
         let f = file(&numbered(10_000));
         let (store, mut scratch) = (Store::open(f.path(), IoMode::Read).unwrap(), Scratch::new());
-        store.fetch(&[(5000, 100), (0, 100), (108, 100), (0, 208), (5050, 10)], &mut scratch).unwrap();
+        store.fetch(&[(5000, 100), (0, 100), (100, 108), (0, 50), (5050, 10)], &mut scratch).unwrap();
         assert_eq!(scratch.segments, [(0, 0..208), (5000, 208..308)]);
         assert!(store.stored(&scratch, 207, 2).is_err());
     }

@@ -364,3 +364,89 @@ impl Source for Synthetic {
         Ok(Read { pixels, holes: &[] })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples<T: Sample>(source: &Synthetic, rect: Rect) -> Vec<T> {
+        let (all, mut scratch) = (Channels::all(source.image.extent.channels), Scratch::new());
+        let pixels = source.read(&Request { rect, channels: &all }, &mut scratch).unwrap().pixels;
+        pixels.typed::<T>().unwrap().iter().copied().collect()
+    }
+
+    /// The recipe itself: paint each square over what is there.
+    #[test]
+    fn squares_are_painted_in_order() {
+        let extent = Extent::new(61, 83, 3);
+        let source = Synthetic::new(Pattern::Squares, extent, DataType::U16, 7, 100).unwrap();
+        let mut canvas = vec![0u16; 61 * 83 * 3];
+        for (i, s) in source.squares.iter().enumerate() {
+            for y in s.y..s.bottom() {
+                for x in s.x..s.right() {
+                    for c in 0..3 {
+                        canvas[((y * 83 + x) * 3 + c) as usize] =
+                            Random::random(hash(7, COLOURS ^ (i as u64) << 32, c));
+                    }
+                }
+            }
+        }
+        assert_eq!(samples::<u16>(&source, extent.rect()), canvas);
+        assert!(source.squares.iter().any(|s| s.height != s.width), "some are clipped");
+    }
+
+    /// The reference values of splitmix64 for seed 0 (its first three outputs, as in Java's SplittableRandom tests and
+    /// the reference C code by Vigna).
+    #[test]
+    fn the_hash_is_splitmix64() {
+        let next = |n: u64| mix((n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        assert_eq!(
+            [next(0), next(1), next(2)],
+            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]
+        );
+    }
+
+    #[test]
+    fn gradients_reach_both_ends_exactly() {
+        let rect = Rect::of_size(1, 5);
+        let make = |t| Synthetic::new(Pattern::Gradient, Extent::new(3, 5, 1), t, 0, 0).unwrap();
+        assert_eq!(samples::<u8>(&make(DataType::U8), rect), [0, 63, 127, 191, 255]);
+        assert_eq!(samples::<i8>(&make(DataType::I8), rect), [-128, -65, -1, 63, 127]);
+        let max = u64::MAX as u128;
+        let want: Vec<u64> = (0..5).map(|i| (i * max / 4) as u64).collect();
+        assert_eq!(samples::<u64>(&make(DataType::U64), rect), want);
+        assert_eq!(samples::<f64>(&make(DataType::F64), rect), [0.0, 0.25, 0.5, 0.75, 1.0]);
+    }
+
+    #[test]
+    fn noise_is_spread_evenly() {
+        let source = Synthetic::new(Pattern::Noise, Extent::new(256, 256, 1), DataType::U8, 3, 0).unwrap();
+        let mut counts = [0u32; 256];
+        samples::<u8>(&source, Rect::of_size(256, 256)).iter().for_each(|&s| counts[s as usize] += 1);
+        // 256 expected of each with a deviation of 16: eight deviations never happen by chance.
+        assert!(counts.iter().all(|&n| n.abs_diff(256) < 128), "{counts:?}");
+        let floats = Synthetic::new(Pattern::Noise, Extent::new(64, 64, 1), DataType::F32, 3, 0).unwrap();
+        let floats = samples::<f32>(&floats, Rect::of_size(64, 64));
+        assert!(floats.iter().all(|f| (0.0..1.0).contains(f)));
+    }
+
+    #[test]
+    fn a_far_corner_of_a_terapixel_costs_no_more_than_a_near_one() {
+        let extent = Extent::new(1 << 20, 1 << 20, 3);
+        for pattern in [Pattern::Squares, Pattern::Gradient, Pattern::Noise] {
+            let source = Synthetic::new(pattern, extent, DataType::U16, 1, 1000).unwrap();
+            let rect = Rect { y: (1 << 20) - 3, x: (1 << 20) - 5, height: 3, width: 5 };
+            assert_eq!(samples::<u16>(&source, rect).len(), 45);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_refused() {
+        let make = |p, e, count| Synthetic::new(p, e, DataType::U8, 0, count).map(|_| ());
+        assert!(make(Pattern::Noise, Extent::new(u64::MAX, u64::MAX, 1), 0).is_err());
+        assert!(make(Pattern::Noise, Extent::new(1 << 40, 1 << 40, 1), 0).is_err());
+        assert!(make(Pattern::Squares, Extent::new(9, 9, 1), u64::MAX).is_err());
+        assert!(make(Pattern::Constant(Value::Int(256)), Extent::new(9, 9, 1), 0).is_err());
+        assert!(make(Pattern::Squares, Extent::new(0, 9, 1), 5).is_ok());
+    }
+}

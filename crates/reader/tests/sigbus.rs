@@ -70,3 +70,27 @@ fn a_map_is_forgotten_when_its_store_is_dropped() {
         assert!(Store::open(file.path(), IoMode::Map).unwrap().is_mapped());
     }
 }
+
+#[test]
+fn auto_maps_with_the_handler_and_reads_where_the_address_space_is_small() {
+    if let Some(path) = std::env::var_os(CHILD) {
+        let path = Path::new(&path);
+        let mapped = || Store::open(path, IoMode::Auto).unwrap().is_mapped();
+        let without_handler = mapped();
+        install_sigbus_handler().unwrap();
+        let with_handler = mapped();
+        let limit = libc::rlimit { rlim_cur: 1 << 30, rlim_max: 1 << 30 };
+        // SAFETY: the pointer is to a live rlimit; the limit is this child's alone.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+        let short_of_space = mapped();
+        println!("{without_handler} {with_handler} {short_of_space}");
+        std::process::exit(0);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("image.raw");
+    std::fs::File::create(&path).unwrap().set_len(600 << 20).unwrap();
+    let out = run("auto_maps_with_the_handler_and_reads_where_the_address_space_is_small", &path);
+    let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
+    // The temporary folder may lie on a shared file system, where Auto always reads.
+    assert!(stdout.contains("false true false") || stdout.contains("false false false"), "{stdout}");
+}

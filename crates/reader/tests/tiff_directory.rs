@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use outcrop_core::{BlockLayout, Channels, DataType, Error, HoleKind, Rect, Request, Scratch, Source, Value};
-use outcrop_core::{Sample, with_pixels};
+use outcrop_core::{
+    BlockLayout, Channels, DataType, Error, HoleKind, Rect, Request, Sample, Scratch, Source, Value,
+    with_pixels,
+};
 use outcrop_reader::tiff::{self, BadBlocks, TiffOptions, TiffSource};
 use outcrop_reader::{IoMode, Store};
 use proptest::prelude::*;
@@ -49,7 +51,11 @@ impl Builder {
     }
 
     fn number(&self, value: u64, bytes: usize) -> Vec<u8> {
-        if self.little { value.to_le_bytes()[..bytes].to_vec() } else { value.to_be_bytes()[8 - bytes..].to_vec() }
+        if self.little {
+            value.to_le_bytes()[..bytes].to_vec()
+        } else {
+            value.to_be_bytes()[8 - bytes..].to_vec()
+        }
     }
 
     fn put(&mut self, value: u64, bytes: usize) {
@@ -59,7 +65,7 @@ impl Builder {
 
     /// Appends data and says where it lies.
     fn data(&mut self, data: &[u8]) -> u64 {
-        while self.bytes.len() % 8 != 0 {
+        while !self.bytes.len().is_multiple_of(8) {
             self.bytes.push(0);
         }
         self.bytes.extend(data);
@@ -219,8 +225,14 @@ fn what_libtiff_puts_up_with_is_read() {
     let ramp = ramp(20);
     let cases: &[(&str, &[Tag])] = &[
         ("no StripByteCounts", &[(279, LONG, vec![])]),
-        ("no RowsPerStrip and one strip", &[(278, SHORT, vec![]), (273, LONG, vec![8]), (279, LONG, vec![20])]),
-        ("RowsPerStrip without bound", &[(278, LONG, vec![0xffff_ffff]), (273, LONG, vec![8]), (279, LONG, vec![20])]),
+        (
+            "no RowsPerStrip and one strip",
+            &[(278, SHORT, vec![]), (273, LONG, vec![8]), (279, LONG, vec![20])],
+        ),
+        (
+            "RowsPerStrip without bound",
+            &[(278, LONG, vec![0xffff_ffff]), (273, LONG, vec![8]), (279, LONG, vec![20])],
+        ),
         ("one strip of 0 bytes", &[(278, LONG, vec![9]), (273, LONG, vec![8]), (279, LONG, vec![0])]),
         ("counts too large", &[(279, LONG, vec![1000, 1000, 1000])]),
         ("a table of counts too short", &[(279, LONG, vec![8])]),
@@ -229,7 +241,6 @@ fn what_libtiff_puts_up_with_is_read() {
         ("sizes as BYTE", &[(256, BYTE, vec![4]), (257, BYTE, vec![5])]),
         ("an unknown field type", &[(60000, 99, vec![1, 2, 3, 4, 5])]),
         ("SampleFormat void", &[(339, SHORT, vec![4])]),
-        ("ICC profile past the end", &[(34675, 7, vec![])]),
     ];
     for (what, changes) in cases {
         assert_eq!(changed(changes).unwrap_or_else(|e| panic!("{what}: {e}")), ramp, "{what}");
@@ -327,7 +338,10 @@ fn a_bad_block_is_an_error_of_its_own_or_a_hole() {
     for (changes, why) in [
         (vec![(273, LONG, vec![8, 1 << 30, 24])], "beyond the end of the file"),
         (vec![(279, LONG, vec![8, 7, 4])], "has 7 bytes at byte 16, expected 8"),
-        (vec![(273, LONG, vec![8]), (279, LONG, vec![8])], "StripOffsets (tag 273) has 1 values for 3 blocks"),
+        (
+            vec![(273, LONG, vec![8]), (279, LONG, vec![8])],
+            "StripOffsets (tag 273) has 1 values for 3 blocks",
+        ),
     ] {
         let mut b = Builder::new(true, false);
         let changes: Vec<Tag> = changes;
@@ -357,7 +371,9 @@ fn a_bad_block_is_an_error_of_its_own_or_a_hole() {
 
 #[test]
 fn absent_blocks_read_as_nodata_or_zero() {
-    for (nodata, value) in [(vec![], 0.), (b"42\0".map(u64::from).to_vec(), 42.), (b"-9999\0".map(u64::from).to_vec(), 0.)] {
+    for (nodata, value) in
+        [(vec![], 0.), (b"42\0".map(u64::from).to_vec(), 42.), (b"-9999\0".map(u64::from).to_vec(), 0.)]
+    {
         let mut b = Builder::new(true, false);
         let changes = [(273, LONG, vec![8, 0, 24]), (279, LONG, vec![8, 0, 4]), (42113, ASCII, nodata)];
         let tags = gray(&mut b, 5, 4, 2, &changes);
@@ -400,7 +416,11 @@ fn planes_are_lent_and_picked() {
         }
     }
     let source = open_with(&b.bytes, IoMode::Map, &TiffOptions::default()).unwrap();
-    assert_eq!(source.cost((2, 3), &Channels::all(3)).unwrap().scratch_bytes, 0, "mapped planes in one run are lent");
+    assert_eq!(
+        source.cost((2, 3), &Channels::all(3)).unwrap().scratch_bytes,
+        0,
+        "mapped planes in one run are lent"
+    );
 }
 
 #[test]
@@ -437,7 +457,9 @@ fn tiles_are_cropped_at_the_edges() {
         for io in [IoMode::Map, IoMode::Read] {
             let source = open_with(&b.bytes, io, &TiffOptions::default()).unwrap();
             assert_eq!(source.image().dtype, DataType::U16);
-            for (y, x, height, width) in [(0, 0, 5, 7), (1, 1, 2, 2), (3, 3, 2, 3), (4, 4, 1, 3), (0, 4, 4, 3), (2, 0, 3, 4)] {
+            for (y, x, height, width) in
+                [(0, 0, 5, 7), (1, 1, 2, 2), (3, 3, 2, 3), (4, 4, 1, 3), (0, 4, 4, 3), (2, 0, 3, 4)]
+            {
                 let rect = Rect { y, x, height, width };
                 for channels in [&[0, 1][..], &[1], &[1, 0], &[0, 0, 1]] {
                     let found = read(&source, rect, channels).unwrap().0;
@@ -473,12 +495,13 @@ fn levels_masks_and_sub_ifds_belong_to_their_page() {
     assert_eq!(sizes, [(40, 30), (20, 15), (10, 8)]);
     assert!(image.metadata.other.contains(&("mask".into(), "yes".into())));
     let pages: Vec<_> = image.pages.iter().map(|p| (p.extent.height, p.levels, p.label.as_deref())).collect();
-    let expected =
-        [(40, 3, None), (16, 1, None), (9, 1, Some("reduced")), (33, 1, Some("SubIFD of page 0"))];
+    let expected = [(40, 3, None), (16, 1, None), (9, 1, Some("reduced")), (33, 1, Some("SubIFD of page 0"))];
     assert_eq!(pages, expected);
     let level = open_with(&b.bytes, IoMode::Map, &TiffOptions { level: 2, ..Default::default() }).unwrap();
     assert_eq!(level.image().extent.rect(), Rect::of_size(10, 8));
-    for options in [TiffOptions { level: 3, ..Default::default() }, TiffOptions { page: 4, ..Default::default() }] {
+    for options in
+        [TiffOptions { level: 3, ..Default::default() }, TiffOptions { page: 4, ..Default::default() }]
+    {
         assert!(matches!(open_with(&b.bytes, IoMode::Map, &options), Err(Error::Usage(_))));
     }
 }
@@ -578,13 +601,14 @@ fn a_file_of_two_million_blocks_opens_without_a_copy() {
     b.bytes[tile as usize..tile as usize + 6].copy_from_slice(&run);
     let file = file_of(&b.bytes);
     for io in [IoMode::Map, IoMode::Read] {
-        let source = tiff::open(Arc::new(Store::open(file.path(), io).unwrap()), &TiffOptions::default()).unwrap();
+        let source =
+            tiff::open(Arc::new(Store::open(file.path(), io).unwrap()), &TiffOptions::default()).unwrap();
         let cost = source.cost((16, 16), &Channels::all(1)).unwrap();
-        assert!(cost.stored_bytes == 24 && cost.total() < 4096, "{cost:?}");
+        // Four blocks of 6 bytes, and what is read along between them.
+        let stored = if io == IoMode::Map { 24 } else { 24 + 4 * 64 };
+        assert!(cost.stored_bytes == stored && cost.total() < 4096, "{cost:?}");
         let last = Rect { y: down * 16 - 2, x: across * 16 - 1, height: 2, width: 1 };
-        let error = read(&source, last, &[0]);
-        // 128 + 128 + 1 samples: PackBits may hold more than the block needs.
-        assert_eq!(error.unwrap().0, [7., 7.]);
+        assert_eq!(read(&source, last, &[0]).unwrap().0, [7., 7.]);
     }
 }
 
@@ -629,7 +653,7 @@ fn sound(which: u8) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
     /// Whatever bytes change and wherever the file ends: a typed error or pixels, mapped and read alike.
     #[test]
     fn mutated_files_end_in_an_error_or_in_pixels(

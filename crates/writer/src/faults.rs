@@ -80,6 +80,8 @@ fn a_disk_that_is_full_after_any_byte_leaves_no_file() {
     for limit in (0..whole).step_by(61).chain([whole - 1]) {
         let answer = attempt(limit);
         assert!(matches!(answer, Err(Error::Io { .. })), "{limit} of {whole}: {answer:?}");
+        let said = answer.unwrap_err().to_string();
+        assert!(said.contains("bytes in all") || said.contains("bytes long"), "{said}");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "{limit}");
     }
     attempt(whole).unwrap();

@@ -90,6 +90,7 @@ impl PartialFile {
     /// # Errors
     /// [`Error::Io`] that says how much is needed and how much there is.
     pub fn ensure_space(&mut self, needed: u64, exact: bool) -> Result<()> {
+        self.file.expect(needed);
         let free = self.file.free_bytes().unwrap_or(u64::MAX);
         let (room, kind, whose) = if self.file.limit() < free {
             (self.file.limit(), ErrorKind::FileTooLarge, "allowed by ulimit -f")

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use outcrop_core::{Error, Result};
 
@@ -15,6 +16,8 @@ pub struct Positioned {
     name: String,
     /// No byte is written at or past this place.
     limit: u64,
+    /// Bytes that the whole file needs at most, 0 while nobody knows; told to who runs out of space.
+    whole: AtomicU64,
 }
 
 impl Positioned {
@@ -23,7 +26,7 @@ impl Positioned {
     /// No write reaches past this process's limit of file sizes (`ulimit -f`): the system would answer it with a
     /// signal that kills.
     pub fn new(file: File, name: impl Into<String>) -> Positioned {
-        Positioned { file, name: name.into(), limit: sys::file_size_limit() }
+        Positioned { file, name: name.into(), limit: sys::file_size_limit(), whole: AtomicU64::new(0) }
     }
 
     /// Lowers the limit, as a smaller disk would.
@@ -42,8 +45,19 @@ impl Positioned {
         let answer =
             if end > self.limit { Err(self.too_large()) } else { self.file.write_all_at(bytes, offset) };
         answer.map_err(|e| {
-            Error::io(format!("write {} bytes at byte {offset} of {}", bytes.len(), self.name), e)
+            use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+            let mut what = format!("write {} bytes at byte {offset} of {}", bytes.len(), self.name);
+            let whole = self.whole.load(Ordering::Relaxed);
+            if whole > 0 && matches!(e.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+                what += &format!(", which may need {whole} bytes in all");
+            }
+            Error::io(what, e)
         })
+    }
+
+    /// Says how many bytes the whole file needs at most.
+    pub(crate) fn expect(&self, bytes: u64) {
+        self.whole.store(bytes, Ordering::Relaxed);
     }
 
     /// Makes the file `len` bytes long; what is new reads as zeros.

@@ -12,10 +12,11 @@ pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     let source = resolve::open(&args.input, &args.reading, raw)?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
-    let output = resolve::output(&args.output, &args.target)?;
+    let mut output = resolve::output(&args.output, &args.target, Some(&args.input))?;
+    resolve::tiff(&args.tiff, &mut output)?;
+    let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan };
     let session = Session::begin(&args.running, cancel)?;
-    outcrop::convert(&session.runtime, &*source, &region, &ConvertOptions { dtype }, &output)
-        .with_context(name)?;
+    outcrop::convert(&session.runtime, &*source, &region, &options, &output).with_context(name)?;
     session.end();
     Ok(())
 }

@@ -14,7 +14,7 @@ pub(crate) fn run(args: &Generate, cancel: &CancelToken) -> anyhow::Result<()> {
     };
     let extent = Extent::new(args.height, args.width, args.channels);
     let source = Synthetic::new(pattern, extent, args.dtype, args.seed, args.count)?;
-    let output = resolve::output(&args.output, &args.target)?;
+    let output = resolve::output(&args.output, &args.target, None)?;
     let session = Session::begin(&args.running, cancel)?;
     let region = Region { chunk: args.running.chunk, ..Region::all() };
     debug_assert_eq!(source.image().extent, extent);

@@ -19,6 +19,7 @@ const SHOWN: usize = 20;
 /// Describes each input.
 pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
     resolve::limits(&args.running)?;
+    let mut shown = 0;
     resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
         let region = resolve::region(&args.reading, &args.running, source.image())
@@ -28,12 +29,10 @@ pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
             let image = describe(path, source.image(), &region)?;
             return json::print(&json!({ "schema": SCHEMA, "image": image }));
         }
-        let text = render(path, source.image());
+        let gap = if shown == 0 { "" } else { "\n" };
+        shown += 1;
         let mut out = std::io::stdout().lock();
-        if args.inputs.len() > 1 && path != &args.inputs[0] {
-            writeln!(out)?;
-        }
-        Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
+        Ok(write!(out, "{gap}{}", render(path, source.image())).and_then(|()| out.flush())?)
     })
 }
 

@@ -33,7 +33,7 @@ fn image(
     dtype: Option<DataType>,
     cancel: &CancelToken,
 ) -> anyhow::Result<()> {
-    let output = resolve::output(path, &args.target)?;
+    let output = resolve::output(path, &args.target, Some(&args.input))?;
     let options = MeanOptions { dtype, nodata: resolve::given_nodata(&args.validity)? };
     let session = Session::begin(&args.running, cancel)?;
     outcrop::mean(&session.runtime, source, region, &options, &output)?;

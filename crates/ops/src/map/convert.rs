@@ -51,7 +51,7 @@ pub struct Convert {
     output: DataType,
     channels: u64,
     scale: Option<Line>,
-    fill: Value,
+    fill: Option<Value>,
 }
 
 /// `(x - from) * factor + to`.
@@ -65,7 +65,7 @@ struct Line {
 impl Convert {
     /// Pixels of `channels` channels as `output`.
     pub fn new(output: DataType, channels: u64) -> Convert {
-        Convert { output, channels, scale: None, fill: Value::Int(0) }
+        Convert { output, channels, scale: None, fill: None }
     }
 
     /// Scales on the way.
@@ -76,7 +76,7 @@ impl Convert {
         self
     }
 
-    /// What NaN becomes where the output is of integers; 0 by default.
+    /// What NaN becomes; by default it stays where the output is of floats, and is 0 elsewhere.
     ///
     /// # Errors
     /// [`Error::Usage`] where the output type does not have that value.
@@ -84,7 +84,7 @@ impl Convert {
         if !fill.fits(self.output) {
             return Err(Error::Usage(format!("{fill} is not a value of {}", self.output)));
         }
-        self.fill = fill;
+        self.fill = Some(fill);
         Ok(self)
     }
 }
@@ -113,8 +113,9 @@ impl Map for Convert {
         }
         with_dtype!(self.output, U => {
             let out = super::typed_out::<U>(out)?;
-            let fill = self.fill.to_sample().unwrap_or_default();
-            if let (None, Some(view)) = (self.scale, pixels.typed::<U>()) {
+            let fill = self.fill.and_then(|fill| fill.to_sample::<U>());
+            let as_it_is = self.scale.is_none() && !(U::DTYPE.is_float() && fill.is_some());
+            if let (true, Some(view)) = (as_it_is, pixels.typed::<U>()) {
                 copy(view, out);
             } else {
                 with_pixels!(pixels, view => each(view, out, fill, self.scale));
@@ -137,7 +138,7 @@ fn copy<U: Sample>(pixels: ArrayView3<'_, U>, mut out: ArrayViewMut3<'_, U>) {
 fn each<T: Sample, U: Sample>(
     pixels: ArrayView3<'_, T>,
     out: ArrayViewMut3<'_, U>,
-    fill: U,
+    fill: Option<U>,
     scale: Option<Line>,
 ) {
     match scale {
@@ -166,15 +167,18 @@ impl<T: Sample, U: Sample, F: Fn(T) -> U> Work for Each<'_, T, U, F> {
     }
 }
 
-/// A float as a sample; NaN gives the fill where there is no NaN.
+/// A float as a sample; NaN gives the fill where there is one.
 #[inline(always)]
-fn rounded<U: Sample>(value: f64, fill: U) -> U {
-    if !U::DTYPE.is_float() && value.is_nan() { fill } else { U::from_f64(value) }
+fn rounded<U: Sample>(value: f64, fill: Option<U>) -> U {
+    match fill {
+        Some(fill) if value.is_nan() => fill,
+        _ => U::from_f64(value),
+    }
 }
 
 /// A sample in another type, rounded once. 64-bit integers, which f64 does not hold, go through integers.
 #[inline(always)]
-fn cast<T: Sample, U: Sample>(sample: T, fill: U) -> U {
+fn cast<T: Sample, U: Sample>(sample: T, fill: Option<U>) -> U {
     if matches!(T::DTYPE, DataType::U64 | DataType::I64) && U::DTYPE != DataType::F64 {
         return Exact::of(sample).round();
     }
@@ -227,7 +231,9 @@ mod tests {
     #[test]
     fn the_same_type_is_copied_bit_by_bit() {
         let nan = f32::from_bits(0x7fa0_1234);
-        assert_eq!(convert::<f32, f32>(&[nan, -0.0], None).map_bits(), [0x7fa0_1234, 0x8000_0000]);
+        let map = Convert::new(DataType::F32, 1);
+        assert_eq!(apply::<f32, f32>(&map, &[nan, -0.0], [1, 2, 1]).map_bits(), [0x7fa0_1234, 0x8000_0000]);
+        assert_eq!(convert::<f32, f32>(&[nan, -0.0], None).map_bits(), [7f32.to_bits(), 0x8000_0000]);
     }
 
     trait Bits {

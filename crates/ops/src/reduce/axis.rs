@@ -106,7 +106,10 @@ impl ReduceAxes {
 
     fn take<T: Sample>(&self, cells: &mut [Cell], chunk: &Chunk<'_>) -> Result<()> {
         if !self.window.contains(&chunk.rect) {
-            return Err(Error::Usage(format!("the chunk {} is not in the window {}", chunk.rect, self.window)));
+            return Err(Error::Usage(format!(
+                "the chunk {} is not in the window {}",
+                chunk.rect, self.window
+            )));
         }
         let (top, left) = (chunk.rect.y - self.window.y, chunk.rect.x - self.window.x);
         let (width, channels) = (self.window.width, self.validity.channels());
@@ -129,7 +132,8 @@ impl ReduceAxes {
                 Some(classes) => classes[i] == Class::Valid,
                 None => !(omit && s.is_nan()),
             };
-            let samples = samples.iter().enumerate().filter(|(i, s)| valid(*i, s)).map(|(i, s)| (left + i as u64, *s));
+            let samples =
+                samples.iter().enumerate().filter(|(i, s)| valid(*i, s)).map(|(i, s)| (left + i as u64, *s));
             match self.over {
                 Over::Y => {
                     for (x, sample) in samples {
@@ -199,7 +203,8 @@ impl Reduce for ReduceAxes {
         }
         from.expect_u64(self.cells(), "results")?;
         let dtype = self.validity.dtype();
-        let cells = (0..self.cells()).map(|_| Cell::load(&self.op, dtype, &mut from)).collect::<Result<_>>()?;
+        let cells =
+            (0..self.cells()).map(|_| Cell::load(&self.op, dtype, &mut from)).collect::<Result<_>>()?;
         from.finish()?;
         Ok(AxesPartial(cells))
     }

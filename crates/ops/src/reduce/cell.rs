@@ -22,7 +22,10 @@ pub(crate) struct Cell {
 enum State {
     Sums(Box<ExactSums>),
     /// Key and first place of the least and the greatest.
-    Ends { min: (u64, u64), max: (u64, u64) },
+    Ends {
+        min: (u64, u64),
+        max: (u64, u64),
+    },
     Nonzero(u64),
     Product(u64),
 }
@@ -44,9 +47,13 @@ impl Cell {
             }
             Op::Any | Op::All | Op::CountValid => State::Nonzero(0),
             Op::Product if !dtype.is_float() => State::Product(1),
-            Op::Product => return Err(Error::Unsupported("the product of floats over rows or columns".into())),
+            Op::Product => {
+                return Err(Error::Unsupported("the product of floats over rows or columns".into()));
+            }
             Op::Percentile(..) => {
-                return Err(Error::Unsupported("percentiles over y or x (they are there over yx, yxc and c)".into()));
+                return Err(Error::Unsupported(
+                    "percentiles over y or x (they are there over yx, yxc and c)".into(),
+                ));
             }
         };
         Ok(Cell { count: 0, nan_at: NOWHERE, state })
@@ -84,7 +91,9 @@ impl Cell {
                 }
                 State::Ends { .. } => {}
                 // NaN is not zero, and not among the samples counted.
-                State::Nonzero(n) if *op == Op::Any || !sample.is_nan() => *n += u64::from(sample != T::default()),
+                State::Nonzero(n) if *op == Op::Any || !sample.is_nan() => {
+                    *n += u64::from(sample != T::default())
+                }
                 State::Nonzero(_) => {}
                 State::Product(p) => {
                     if let Value::Int(i) = Value::of(sample) {

@@ -244,7 +244,7 @@ impl Reduce for Covariance {
         for limb in partial.products.iter_mut().flat_map(Fixed::limbs_mut) {
             *limb = from.u64()?;
         }
-        partial.special = from.u64()?;
+        partial.special = from.count()?;
         from.finish()?;
         Ok(partial)
     }

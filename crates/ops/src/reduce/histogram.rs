@@ -24,7 +24,9 @@ impl HistogramSpec {
     /// # Errors
     /// [`Error::Usage`] for anything else, no bins or too many, and a range that is not finite or runs backwards.
     pub fn parse(text: &str) -> Result<HistogramSpec> {
-        let bad = |why: String| Error::Usage(format!("{text:?} is not a histogram: {why} (--histogram BINS[:MIN:MAX])"));
+        let bad = |why: String| {
+            Error::Usage(format!("{text:?} is not a histogram: {why} (--histogram BINS[:MIN:MAX])"))
+        };
         let parts: Vec<&str> = text.split(':').map(str::trim).collect();
         let bins = parts[0].parse::<usize>().ok().filter(|b| (1..=HistogramSpec::MOST).contains(b));
         let bins = bins.ok_or_else(|| bad(format!("expected 1 to {} bins", HistogramSpec::MOST)))?;
@@ -126,7 +128,14 @@ impl Histogram {
     fn place(&self, v: f64) -> usize {
         let (bins, min, max) = (self.bins(), self.edges[0], self.edges[self.bins()]);
         if !(v >= min && v <= max) {
-            return bins + if v < min { 0 } else if v > max { 1 } else { 2 };
+            return bins
+                + if v < min {
+                    0
+                } else if v > max {
+                    1
+                } else {
+                    2
+                };
         }
         // The quotient can be one off; the edges decide.
         let mut i = (((v - min) / (max - min) * bins as f64) as usize).min(bins - 1);
@@ -185,7 +194,9 @@ impl Reduce for Histogram {
     fn save(&self, partial: &HistogramPartial) -> Vec<u8> {
         let mut to = Saver::new(NAME, 1);
         to.dtype(self.validity.dtype());
-        [self.edges[0].to_bits(), self.edges[self.bins()].to_bits(), partial.0.len() as u64].map(|v| to.u64(v));
+        for word in [self.edges[0].to_bits(), self.edges[self.bins()].to_bits(), partial.0.len() as u64] {
+            to.u64(word);
+        }
         partial.0.iter().for_each(|v| to.u64(*v));
         to.finish()
     }

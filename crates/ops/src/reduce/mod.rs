@@ -1,18 +1,27 @@
 //! Reductions: many samples in, a few exact numbers out.
 
+mod axis;
+pub(crate) mod cell;
 mod covariance;
 pub mod exact;
 mod extrema;
-mod key;
+mod histogram;
+pub(crate) mod key;
 mod moments;
-mod percentile;
+mod op;
+pub(crate) mod percentile;
 mod quantile;
 mod rows;
 mod stats;
+mod unique;
 
+pub use axis::{AxesPartial, Over, ReduceAxes};
 pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
 pub use exact::{ExactSum, ExactSums, Rational};
+pub use histogram::{BinCounts, Histogram, HistogramPartial, HistogramSpec};
 pub use moments::{Moments, MomentsPartial, Shape};
+pub use op::Op;
 pub use percentile::{PercentilePartial, PercentilePass, Percentiles, Pool};
 pub use quantile::{Method, Percentile, PercentileSpec};
 pub use stats::{ChannelPartial, ChannelStats, Stats, StatsPartial};
+pub use unique::{Unique, UniquePartial};

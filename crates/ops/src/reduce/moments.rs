@@ -255,7 +255,7 @@ impl Reduce for Moments {
         match &mut partial {
             MomentsPartial::Counts(tables) => {
                 for count in tables.iter_mut().flatten() {
-                    *count = from.u64()?;
+                    *count = from.count()?;
                 }
             }
             MomentsPartial::About(sums) => {

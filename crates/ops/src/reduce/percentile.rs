@@ -226,7 +226,21 @@ pub struct PercentilePass {
 #[derive(Clone, Debug)]
 struct Slots {
     prefixes: Vec<u64>,
+    /// Which remainders modulo 4096 the prefixes have: most samples of other prefixes go no further.
+    remainders: [u64; 64],
     counters: Range<usize>,
+}
+
+impl Slots {
+    /// The number of a prefix among those that are wanted.
+    #[inline(always)]
+    fn find(&self, prefix: u64) -> Option<usize> {
+        let remainder = prefix % 4096;
+        if self.remainders[remainder as usize / 64] >> (remainder % 64) & 1 == 0 {
+            return None;
+        }
+        self.prefixes.binary_search(&prefix).ok()
+    }
 }
 
 /// Places the counters of all groups one after the other.
@@ -235,7 +249,11 @@ fn slots(prefixes: Vec<Vec<u64>>, digit: u32) -> Vec<Slots> {
     let place = |prefixes: Vec<u64>| {
         let start = end;
         end += prefixes.len() << digit;
-        Slots { prefixes, counters: start..end }
+        let mut remainders = [0; 64];
+        for prefix in &prefixes {
+            remainders[(prefix % 4096 / 64) as usize] |= 1 << (prefix % 64);
+        }
+        Slots { prefixes, remainders, counters: start..end }
     };
     prefixes.into_iter().map(place).collect()
 }
@@ -253,7 +271,11 @@ impl PercentilePass {
         self.groups.last().map_or(0, |g| g.counters.end)
     }
 
-    fn count<T: Sample>(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
+    fn count<T: Sample, const FIRST: bool>(
+        &self,
+        partial: &mut PercentilePartial,
+        chunk: &Chunk<'_>,
+    ) -> Result<()> {
         let mask = (1u64 << self.digit) - 1;
         rows::<T>(&self.validity, chunk, |_, c, samples, valid| {
             let g = if self.groups.len() == 1 { 0 } else { c };
@@ -267,14 +289,11 @@ impl PercentilePass {
                 }
                 let key = key(sample) >> self.shift;
                 let digit = (key & mask) as usize;
-                let slot = match slots.prefixes[..] {
-                    [0] if self.stage == 0 => 0,
-                    _ => match slots.prefixes.binary_search(&(key >> self.digit)) {
-                        Ok(slot) => slot,
-                        Err(_) => return,
-                    },
-                };
-                counts[slot << self.digit | digit] += 1;
+                if FIRST {
+                    counts[digit] += 1;
+                } else if let Some(slot) = slots.find(key >> self.digit) {
+                    counts[slot << self.digit | digit] += 1;
+                }
             };
             match (valid, samples.as_slice()) {
                 (Some(valid), _) => {
@@ -306,7 +325,10 @@ impl Reduce for PercentilePass {
     }
 
     fn fold(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
-        with_dtype!(self.dtype, T => self.count::<T>(partial, chunk))
+        with_dtype!(self.dtype, T => match self.stage {
+            0 => self.count::<T, true>(partial, chunk),
+            _ => self.count::<T, false>(partial, chunk),
+        })
     }
 
     fn merge(&self, partial: &mut PercentilePartial, other: PercentilePartial) {

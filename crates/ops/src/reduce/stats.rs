@@ -1,16 +1,16 @@
 //! [`Stats`]: counts, extremes with their first positions, sum, mean, variance and standard deviation by channel.
 
-use ndarray::{ArrayView3, s};
+use ndarray::{ArrayView1, ArrayView3, Axis, s};
 use outcrop_core::{Chunk, DataType, Rect, Reduce, Result, Sample, Value, with_pixels};
 
 use super::exact::{ExactSum, ExactSums, Scratch, Span, fold, fold_interleaved};
 use super::extrema::{Extrema, Place};
 use crate::saved::{Loader, Saver};
-use crate::validity::{Bound, Class, Counts, NanPolicy, Validity};
+use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, same};
 
 /// Bytes of a band of rows that is walked once for each channel: it stays in the second-level cache.
 const BAND_BYTES: usize = 256 << 10;
-/// Samples gathered before they are folded.
+/// Samples gathered before they are folded; no more than twice as many are held.
 const GATHER: usize = 4096;
 const NAME: &str = "outcrop stats";
 const VERSION: u32 = 1;
@@ -182,31 +182,87 @@ impl<T: Sample> Gather<T> {
         span: &mut Option<Span<T>>,
     ) {
         let keeps_all = bound.keeps_all(c);
+        let nodata: Option<Vec<T>> = bound.nodata_alone(c);
+        let channels = view.dim().2;
         for y in rows {
             let row = view.slice(s![y, .., c]);
-            if !keeps_all {
+            if let (false, Some(nodata)) = (keeps_all, &nodata) {
+                for part in row.axis_chunks_iter(Axis(0), GATHER) {
+                    self.hold_without(nodata, part, channel);
+                    self.fold_held(channel, span, GATHER);
+                }
+            } else if !keeps_all {
                 bound.classify(c, y, row, &mut self.classes);
-                for (&v, &class) in row.iter().zip(&self.classes) {
-                    if class == Class::Valid {
-                        self.held.push(v);
-                    } else {
-                        channel.counts.leave(class);
+                for (x, &v) in row.iter().enumerate() {
+                    match self.classes[x] {
+                        Class::Valid => self.held.push(v),
+                        class => channel.counts.leave(class),
                     }
+                    self.fold_held(channel, span, GATHER);
                 }
             } else if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
                 fold(samples, &mut channel.sums, span, &mut self.scratch);
-                continue;
+            } else if let Some(samples) = view.slice(s![y, .., ..]).as_slice() {
+                for pixels in samples.chunks(GATHER * channels) {
+                    match channels {
+                        2 => self.pick::<2>(pixels, c),
+                        3 => self.pick::<3>(pixels, c),
+                        4 => self.pick::<4>(pixels, c),
+                        _ => self.held.extend(pixels[c..].iter().step_by(channels)),
+                    }
+                    self.fold_held(channel, span, GATHER);
+                }
             } else {
-                self.held.extend(row.iter());
-            }
-            if self.held.len() >= GATHER {
-                fold(&self.held, &mut channel.sums, span, &mut self.scratch);
-                self.held.clear();
+                for part in row.axis_chunks_iter(Axis(0), GATHER) {
+                    self.held.extend(part);
+                    self.fold_held(channel, span, GATHER);
+                }
             }
         }
-        fold(&self.held, &mut channel.sums, span, &mut self.scratch);
-        self.held.clear();
+        self.fold_held(channel, span, 1);
         self.scratch.drain(&mut channel.sums);
+    }
+
+    /// Holds the samples of a part of a row that are not nodata, and counts the others. No branch depends on one
+    /// sample alone; runs without nodata, and of nothing else, pass quickly.
+    fn hold_without(&mut self, nodata: &[T], row: ArrayView1<'_, T>, channel: &mut ChannelPartial) {
+        let leaves = |v: T| nodata.iter().fold(false, |any, &value| any | same(v, value));
+        for part in row.axis_chunks_iter(Axis(0), 128) {
+            let (start, len) = (self.held.len(), part.len());
+            if let Some(samples) = part.as_slice() {
+                // One value at a time, so that the compiler makes vectors of the comparisons.
+                let meets = |value: T| samples.iter().fold(false, |any, &v| any | same(v, value));
+                if !nodata.iter().any(|&value| meets(value)) {
+                    self.held.extend_from_slice(samples);
+                    continue;
+                }
+                if samples.iter().all(|&v| leaves(v)) {
+                    channel.counts.nodata += len as u64;
+                    continue;
+                }
+            }
+            self.held.resize(start + len, T::default());
+            let mut end = start;
+            for &v in &part {
+                self.held[end] = v;
+                end += usize::from(!leaves(v));
+            }
+            channel.counts.nodata += (start + len - end) as u64;
+            self.held.truncate(end);
+        }
+    }
+
+    /// Holds one channel of whole pixels of C channels.
+    fn pick<const C: usize>(&mut self, pixels: &[T], c: usize) {
+        self.held.extend(pixels.as_chunks::<C>().0.iter().map(|pixel| pixel[c]));
+    }
+
+    /// Folds what is held, if it is at least so many samples.
+    fn fold_held(&mut self, channel: &mut ChannelPartial, span: &mut Option<Span<T>>, least: usize) {
+        if self.held.len() >= least {
+            fold(&self.held, &mut channel.sums, span, &mut self.scratch);
+            self.held.clear();
+        }
     }
 }
 
@@ -288,7 +344,7 @@ impl Reduce for Stats {
         let mut partial = self.start();
         for channel in &mut partial.channels {
             for v in channel.counts.fields_mut() {
-                *v = from.u64()?;
+                *v = from.count()?;
             }
             channel.extrema = Extrema::load(self.validity.dtype(), &mut from)?;
             channel.sums = ExactSums::load(self.validity.dtype(), &mut from)?;

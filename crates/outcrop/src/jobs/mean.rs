@@ -2,11 +2,11 @@
 
 use outcrop_core::{DataType, Map, Result, Source, Value};
 use outcrop_ops::map::MeanOverChannels;
-use outcrop_scheduler::{Input, Runtime};
-use outcrop_writer::OutputImage;
+use outcrop_scheduler::Runtime;
 
+use super::write::Write;
 use crate::output::{Output, carry_place};
-use crate::{Nodata, Region, jobs};
+use crate::{Nodata, Region};
 
 /// What [`mean`] writes.
 #[derive(Clone, Debug, Default)]
@@ -37,11 +37,17 @@ pub fn mean(
     };
     let map = MeanOverChannels::new(image.dtype, options.dtype, nodata);
     let metadata = carry_place(image, window);
-    let made = OutputImage {
-        extent: jobs::extent(window, &map),
-        dtype: map.output().0,
+    // What a pixel of integers without a valid sample becomes; floats have NaN for that.
+    let hollow = |v: &&Value| !map.output().0.is_float() && v.fits(map.output().0);
+    let nodata: Vec<Value> = options.nodata.iter().flatten().take(1).filter(hollow).copied().collect();
+    let job = Write {
+        stage: "mean",
+        source,
+        window,
+        channels,
+        chunk: region.chunk,
         metadata: &metadata,
-        nodata: &[],
+        nodata: &nodata,
     };
-    jobs::write(runtime, "mean", Input { source, channels }, window, region.chunk, &map, &made, output)
+    job.run(runtime, &map, output)
 }

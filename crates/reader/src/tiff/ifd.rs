@@ -17,6 +17,9 @@ const MOST_ENTRIES: u64 = 65_535;
 const PIECE: u64 = 16 << 10;
 const PIECES: usize = 32;
 
+/// A piece of a file that is not mapped: its number and bytes.
+type Piece = (u64, Box<[u8]>);
+
 /// An open TIFF: its bytes, byte order and the width of its offsets.
 pub(super) struct TiffFile {
     pub(super) store: Arc<Store>,
@@ -25,7 +28,7 @@ pub(super) struct TiffFile {
     pub(super) big: bool,
     /// Where the first directory lies.
     pub(super) first: u64,
-    cache: Mutex<Vec<Option<(u64, Box<[u8]>)>>>,
+    cache: Mutex<[Option<Piece>; PIECES]>,
 }
 
 /// The entries of one directory, by rising tag.
@@ -93,7 +96,7 @@ impl TiffFile {
         if first == 0 {
             return Err(Error::Format("the TIFF has no directory".into()));
         }
-        let cache = Mutex::new(vec![None; PIECES]);
+        let cache = Mutex::new([const { None }; PIECES]);
         Ok(TiffFile { store, order, big, first, cache })
     }
 

@@ -166,16 +166,18 @@ impl Layout {
         }
     }
 
-    /// Rows that a block stores: tiles are padded, the last strip is shorter.
+    /// Rows of a block that a file must have: those of the image. Tiles are padded below it, but some writers leave the
+    /// padding out.
     pub(super) fn stored_rows(&self, row: u64) -> u64 {
-        if self.tiled { self.height } else { self.height.min(self.extent.height - row * self.height) }
+        self.height.min(self.extent.height - row * self.height)
     }
 
     /// Bytes that an uncompressed block of that many rows must have; `None` where a codec decides.
     pub(super) fn plain_bytes(&self, rows: u64) -> Option<u64> {
         match (self.row_bytes, self.packed) {
-            (Some(row), _) => row.checked_mul(rows),
-            (None, Some((row, sy))) => row.checked_mul(rows.div_ceil(sy)),
+            // More than 64 bits can count is more than any file has.
+            (Some(row), _) => Some(row.saturating_mul(rows)),
+            (None, Some((row, sy))) => Some(row.saturating_mul(rows.div_ceil(sy))),
             (None, None) => None,
         }
     }
@@ -262,11 +264,21 @@ impl Layout {
 
     fn find_one_run(&self, file: &TiffFile, align: u64, row_bytes: u64) -> Result<bool> {
         let blocks = self.blocks();
-        let start = file.uint(&self.offsets, 0)?;
-        let rows = if self.tiled { self.down * self.height } else { self.extent.height };
+        // Where a table is broken, the block that needs it says so.
+        let Ok(start) = file.uint(&self.offsets, 0) else { return Ok(false) };
+        // Padded tiles of several planes are not evenly spaced in the image's rows.
+        if self.tiled && self.planes > 1 {
+            return Ok(false);
+        }
+        let rows = self.extent.height;
         let total = row_bytes.checked_mul(rows).and_then(|b| b.checked_mul(self.planes));
         let inside = total.is_some_and(|total| file.store.check(start, total).is_ok());
-        if self.across != 1 || start == 0 || start % align != 0 || !inside || self.offsets.count < blocks {
+        if self.across != 1
+            || start == 0
+            || !start.is_multiple_of(align)
+            || !inside
+            || self.offsets.count < blocks
+        {
             return Ok(false);
         }
         let bytes_of = |index: u64| row_bytes * self.stored_rows(index % self.down);

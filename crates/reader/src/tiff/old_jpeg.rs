@@ -29,10 +29,10 @@ const MOST_BYTES: u64 = 256 << 20;
 /// # Errors
 /// [`Error::Format`] where a table lies beyond the file; [`Error::Unsupported`] where there is no stream and no table.
 pub(super) fn read(file: &TiffFile, dir: &Directory, samples: &Samples, layout: &Layout) -> Result<OldJpeg> {
-    if let Some(offset) = dir.uint(file, tag::JPEG_INTERCHANGE)? {
-        if let Some(stream) = interchange(file, dir, offset)? {
-            return Ok(stream);
-        }
+    if let Some(offset) = dir.uint(file, tag::JPEG_INTERCHANGE)?
+        && let Some(stream) = interchange(file, dir, offset)?
+    {
+        return Ok(stream);
     }
     if dir.get(tag::JPEG_Q_TABLES).is_some() {
         return Ok(OldJpeg::Header(from_tables(file, dir, samples, layout)?));

@@ -478,6 +478,9 @@ impl Source for TiffSource {
                 most.saturating_mul(down).saturating_mul(across).min(all)
             }
         };
+        // What Store::fetch reads along between blocks.
+        let gaps =
+            if self.file.store.is_mapped() { 0 } else { down.saturating_mul(across).saturating_mul(64) };
         let pixels = height.saturating_mul(width);
         let of = |pixels: u64, samples: usize, bytes: usize| {
             pixels.saturating_mul(samples as u64).saturating_mul(bytes as u64)
@@ -498,7 +501,8 @@ impl Source for TiffSource {
         } else {
             decoded.saturating_add(block.max(colours)).saturating_add(self.spec.scratch_bytes())
         };
-        Ok(Cost { stored_bytes: stored_bytes.saturating_mul(planes), scratch_bytes })
+        let stored_bytes = stored_bytes.saturating_add(gaps).saturating_mul(planes);
+        Ok(Cost { stored_bytes, scratch_bytes })
     }
 
     fn fetch(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {

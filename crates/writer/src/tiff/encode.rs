@@ -77,7 +77,7 @@ impl BlockEncoder {
     ) -> Result<()> {
         let blocks = self.layout.blocks_in((rect.height, rect.width)) as usize;
         let (mut at, mut index) = (blocks * LENGTH_BYTES, 0);
-        encoded.resize(at + blocks * self.block_bound())?;
+        encoded.resize(blocks.saturating_mul(self.block_bound()).saturating_add(at))?;
         for run in self.layout.runs(rect)? {
             for i in 0..run.count {
                 let (part, rows) = self.block_of(rect, pixels, &run, i);

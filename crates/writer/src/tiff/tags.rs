@@ -129,7 +129,7 @@ fn add_metadata(d: &mut Directory, metadata: &Metadata) {
     {
         d.rational(282, x);
         d.rational(283, y);
-        d.shorts(296, &[r.unit]);
+        d.shorts(296, &[if r.unit <= 3 { r.unit.max(1) } else { 1 }]);
     }
     if let Some(text) = &metadata.software {
         d.text(305, text);

@@ -19,19 +19,28 @@ pub(crate) struct Bins {
 }
 
 impl Bins {
-    /// Takes finite samples in. `sum` and `squares` receive what is held whenever the bins fill up.
-    pub(crate) fn add(&mut self, samples: impl Iterator<Item = f64>, sum: &mut Fixed, squares: &mut Fixed) {
+    /// Takes a block of finite samples in, of at most [`FULL`]. `sum` and `squares` receive what is held whenever the bins fill up.
+    pub(crate) fn add(
+        &mut self,
+        samples: impl ExactSizeIterator<Item = f64>,
+        sum: &mut Fixed,
+        squares: &mut Fixed,
+    ) {
+        debug_assert!(samples.len() <= FULL);
+        if self.held + samples.len() > FULL {
+            self.drain(sum, squares);
+        }
+        self.held += samples.len();
         self.sums.resize(BINS, 0);
         self.squares.resize(BINS, 0);
+        let sums: &mut [i128; BINS] = self.sums.as_mut_slice().try_into().expect("as many as bins");
+        let squares: &mut [u128; BINS] = self.squares.as_mut_slice().try_into().expect("as many as bins");
         for v in samples {
-            if self.held == FULL {
-                self.drain(sum, squares);
-            }
             let (significand, exponent) = decompose(v);
             let bin = (exponent + 1075) as usize & (BINS - 1);
-            self.sums[bin] += i128::from(significand);
-            self.squares[bin] += u128::from(significand.unsigned_abs()).pow(2);
-            self.held += 1;
+            sums[bin] += i128::from(significand);
+            let magnitude = u128::from(significand.unsigned_abs());
+            squares[bin] += magnitude * magnitude;
         }
     }
 

@@ -63,9 +63,9 @@ impl Split {
 
     #[inline(always)]
     fn add(&mut self, v: &[f64; LANES]) {
-        for i in 0..LANES {
-            let next = self.high[i] + v[i];
-            self.low[i] += v[i] - (next - self.high[i]);
+        for (i, &v) in v.iter().enumerate() {
+            let next = self.high[i] + v;
+            self.low[i] += v - (next - self.high[i]);
             self.high[i] = next;
         }
     }
@@ -73,13 +73,13 @@ impl Split {
     /// Adds the exact squares of `v`; the product of the fused operations is never rounded by itself.
     #[inline(always)]
     fn add_squares<const FMA: bool>(&mut self, v: &[f64; LANES]) {
-        for i in 0..LANES {
+        for (i, &v) in v.iter().enumerate() {
             let (next, low);
             if FMA {
-                next = v[i].mul_add(v[i], self.high[i]);
-                low = v[i].mul_add(v[i], self.high[i] - next);
+                next = v.mul_add(v, self.high[i]);
+                low = v.mul_add(v, self.high[i] - next);
             } else {
-                let square = v[i] * v[i];
+                let square = v * v;
                 next = self.high[i] + square;
                 low = square - (next - self.high[i]);
             }
@@ -258,11 +258,13 @@ fn fold_finite<T: Kernel>(
     if samples.is_empty() {
         return true;
     }
+    let mut extremes = None;
     for _ in 0..2 {
         let Some(block) = T::block(samples, scratch.exponent) else { break };
         if !block.sums[0].is_finite() {
             break; // NaN or an infinity, or finite samples whose plain sum overflows
         }
+        extremes = Some((block.min, block.max));
         let top = exponent(block.min.to_f64().abs().max(block.max.to_f64().abs()));
         let least = block.least.to_f64();
         let lowest = if least.is_finite() { exponent(least) } else { i32::MAX };
@@ -282,17 +284,20 @@ fn fold_finite<T: Kernel>(
             break;
         }
     }
-    if !samples.iter().all(|v| v.to_f64().is_finite()) {
+    if extremes.is_none() && !samples.iter().all(|v| v.to_f64().is_finite()) {
         return false;
     }
+    let (min, max) = extremes.unwrap_or_else(|| {
+        let smaller = |a: T, &b: &T| if b < a { b } else { a };
+        let larger = |a: T, &b: &T| if b > a { b } else { a };
+        (samples.iter().fold(samples[0], smaller), samples.iter().fold(samples[0], larger))
+    });
     scratch.bins.add(samples.iter().map(|v| v.to_f64()), &mut sums.sum, &mut sums.squares);
     sums.n += samples.len() as u64;
-    for &v in samples {
-        Span::extend(span, v, v);
-    }
+    Span::extend(span, min, max);
     // The next block may be close again.
-    let top = samples.iter().fold(0.0, |a: f64, v| a.max(v.to_f64().abs()));
-    scratch.exponent = (exponent(top) + 1).clamp(LEAST_GUESS, LARGEST_GUESS);
+    let top = exponent(min.to_f64().abs().max(max.to_f64().abs()));
+    scratch.exponent = (top + 1).clamp(LEAST_GUESS, LARGEST_GUESS);
     true
 }
 

@@ -278,7 +278,7 @@ impl ExactSums {
     pub(crate) fn load(dtype: DataType, from: &mut Loader<'_>) -> Result<ExactSums> {
         let mut sums = ExactSums::new(dtype);
         for v in [&mut sums.n, &mut sums.nan, &mut sums.pos_inf, &mut sums.neg_inf] {
-            *v = from.u64()?;
+            *v = from.count()?;
         }
         for limb in sums.sum.limbs_mut().iter_mut().chain(sums.squares.limbs_mut()) {
             *limb = from.u64()?;

@@ -126,3 +126,141 @@ impl Shape {
         Ok(())
     }
 }
+
+/// The files of `testdata` are a ramp, `(20 y + 7 x + 30 c) mod 256` in 9 rows of 13 pixels, as imagecodecs 2026.3.6
+/// wrote it: `*_encode(ramp, lossless=True)` or with `reversible=True`, JPEG with quality 98.
+#[cfg(test)]
+mod tests {
+    use super::super::super::block::{CodecState, tests::spec};
+    use super::*;
+
+    fn ramp(rows: u32, samples: usize) -> Vec<u8> {
+        let pixels = (0..rows).flat_map(|y| (0..13).map(move |x| 20 * y + 7 * x));
+        pixels.flat_map(|p| (0..samples as u32).map(move |c| (p + 30 * c) as u8)).collect()
+    }
+
+    /// Decodes the first `rows` rows of a block of 13 columns.
+    fn decode(
+        compression: u16,
+        photometric: u16,
+        samples: usize,
+        dtype: DataType,
+        rows: u32,
+        stored: &[u8],
+    ) -> Result<Vec<u8>> {
+        let mut spec = spec(compression, 13, 9, dtype, samples);
+        spec.photometric = photometric;
+        spec.check()?;
+        let mut out = vec![0; 13 * rows as usize * samples * dtype.bytes()];
+        spec.decode(stored, rows, &mut CodecState::default(), &mut out)?;
+        Ok(out)
+    }
+
+    fn wide(bytes: &[u8]) -> Vec<u8> {
+        bytes.iter().flat_map(|&v| (u16::from(v) * 257).to_ne_bytes()).collect()
+    }
+
+    #[test]
+    fn lossless_images_come_back_whole_and_cut() {
+        let all: [(u16, usize, DataType, &[u8], bool); 7] = [
+            (34933, 3, DataType::U8, include_bytes!("testdata/rgb.png"), cfg!(feature = "png")),
+            (34933, 3, DataType::U16, include_bytes!("testdata/rgb16.png"), cfg!(feature = "png")),
+            (50001, 3, DataType::U8, include_bytes!("testdata/rgb.webp"), cfg!(feature = "webp")),
+            (50001, 4, DataType::U8, include_bytes!("testdata/rgba.webp"), cfg!(feature = "webp")),
+            (34712, 3, DataType::U8, include_bytes!("testdata/rgb.j2k"), cfg!(feature = "jpeg2000")),
+            (34712, 1, DataType::U16, include_bytes!("testdata/gray16.jp2"), cfg!(feature = "jpeg2000")),
+            (50002, 3, DataType::U8, include_bytes!("testdata/rgb.jxl"), cfg!(feature = "jxl")),
+        ];
+        for (compression, samples, dtype, stored, built) in all {
+            for rows in [9, 4] {
+                let found = decode(compression, 2, samples, dtype, rows, stored);
+                if !built {
+                    assert!(matches!(found, Err(Error::Unsupported(_))));
+                    continue;
+                }
+                let want = ramp(rows, samples);
+                let want = if dtype == DataType::U8 { want } else { wide(&want) };
+                assert_eq!(found.unwrap(), want, "codec {compression}, {dtype}, {rows} rows");
+            }
+            for cut in [0, 1, stored.len() / 3, stored.len() / 2] {
+                let found = decode(compression, 2, samples, dtype, 9, &stored[..cut]);
+                assert!(found.is_err(), "codec {compression} cut to {cut} bytes");
+            }
+            // Another width, depth or sample count than the page's.
+            let mut other = spec(compression, 14, 9, dtype, samples);
+            let mut out = vec![0; 14 * 9 * samples * dtype.bytes()];
+            assert!(other.decode(stored, 9, &mut CodecState::default(), &mut out).is_err());
+            (other.width, other.bits) = (13, vec![other.bits[0]; 2]);
+            let mut out = vec![0; 13 * 9 * 2 * dtype.bytes()];
+            assert!(other.decode(stored, 9, &mut CodecState::default(), &mut out).is_err());
+        }
+    }
+
+    /// Within 3 of the ramp: what quality 98 loses.
+    #[test]
+    fn jpeg_colours_are_converted_where_the_page_says_so() {
+        let all: [(u16, usize, &[u8]); 4] = [
+            (1, 1, include_bytes!("testdata/gray.jpg")),
+            (6, 3, include_bytes!("testdata/ycbcr.jpg")),
+            (2, 3, include_bytes!("testdata/rgb_as_is.jpg")),
+            (5, 4, include_bytes!("testdata/cmyk.jpg")),
+        ];
+        for (photometric, samples, stored) in all {
+            for rows in [9, 4] {
+                let found = decode(7, photometric, samples, DataType::U8, rows, stored).unwrap();
+                let most = found.iter().zip(ramp(rows, samples)).map(|(a, b)| a.abs_diff(b)).max();
+                // Where the ramp wraps from 255 to 0 a few levels more are lost.
+                assert!(most <= Some(9), "photometric {photometric}: {most:?}");
+            }
+            assert!(decode(7, photometric, samples, DataType::U8, 9, &stored[..stored.len() / 2]).is_err());
+            assert!(decode(7, photometric, 2, DataType::U8, 9, stored).is_err());
+        }
+    }
+
+    #[test]
+    fn jpeg_tables_are_put_before_the_scan() {
+        let stored: &[u8] = include_bytes!("testdata/gray.jpg");
+        let whole = decode(7, 1, 1, DataType::U8, 9, stored).unwrap();
+        // All before the frame header becomes tables.
+        let frame = stored.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        let mut spec = spec(7, 13, 9, DataType::U8, 1);
+        spec.jpeg_tables = Some([&stored[..frame], &[0xff, 0xd9]].concat());
+        let mut out = vec![0; whole.len()];
+        let scan = [&[0xff, 0xd8], &stored[frame..]].concat();
+        spec.decode(&scan, 9, &mut CodecState::default(), &mut out).unwrap();
+        assert_eq!(out, whole);
+    }
+
+    #[test]
+    fn damaged_images_end_in_pixels_or_an_error() {
+        let all: [(u16, u16, usize, DataType, &[u8]); 9] = [
+            (34933, 2, 3, DataType::U8, include_bytes!("testdata/rgb.png")),
+            (50001, 2, 3, DataType::U8, include_bytes!("testdata/rgb.webp")),
+            (50001, 2, 4, DataType::U8, include_bytes!("testdata/rgba.webp")),
+            (34712, 2, 3, DataType::U8, include_bytes!("testdata/rgb.j2k")),
+            (34712, 1, 1, DataType::U16, include_bytes!("testdata/gray16.jp2")),
+            (50002, 2, 3, DataType::U8, include_bytes!("testdata/rgb.jxl")),
+            (7, 1, 1, DataType::U8, include_bytes!("testdata/gray.jpg")),
+            (7, 6, 3, DataType::U8, include_bytes!("testdata/ycbcr.jpg")),
+            (7, 5, 4, DataType::U8, include_bytes!("testdata/cmyk.jpg")),
+        ];
+        let mut seed = 1u64;
+        let mut random = |n: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % n
+        };
+        for (compression, photometric, samples, dtype, stored) in all {
+            for _ in 0..400 {
+                let mut damaged = stored.to_vec();
+                for _ in 0..1 + random(3) {
+                    let at = random(damaged.len());
+                    damaged[at] = random(256) as u8;
+                }
+                if random(4) == 0 {
+                    damaged.truncate(random(stored.len()));
+                }
+                let _ = decode(compression, photometric, samples, dtype, 9, &damaged);
+            }
+        }
+    }
+}

@@ -415,3 +415,65 @@ fn fletcher32(bytes: &[u8]) -> u32 {
     sum2 = (sum2 & 0xffff) + (sum2 >> 16);
     sum2 << 16 | sum1
 }
+
+/// Blobs as imagecodecs 2026.3.6 (liblerc 4) wrote them.
+#[cfg(test)]
+mod tests {
+    use super::super::super::block::{CodecState, tests::spec};
+    use super::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect()
+    }
+
+    /// `lerc_encode((arange(12, dtype='f4') / 4).reshape(3, 4), level=0.01, masks=m)`, `m` without (0, 0) and (1, 2).
+    const MASKED: &str = "4c657263322004000000b9609af50300000004000000010000000a0000000800000064000000060000009a9999999999\
+                          993f000000000000d03f00000000000006400600000002007dff00800000803e0000304000010000803e860a40a13c94\
+                          37a2ad0c";
+
+    #[test]
+    fn masked_floats_are_nan() {
+        let stored = bytes(&MASKED.replace(' ', ""));
+        let spec = spec(34887, 4, 3, DataType::F32, 1);
+        let mut out = vec![0; 48];
+        spec.decode(&stored, 3, &mut CodecState::default(), &mut out).unwrap();
+        let found: Vec<f32> = out.chunks(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap())).collect();
+        for (k, v) in found.iter().enumerate() {
+            assert!(if k == 0 || k == 6 { v.is_nan() } else { *v == k as f32 / 4.0 }, "{k}: {v}");
+        }
+        for cut in 0..stored.len() {
+            assert!(spec.decode(&stored[..cut], 3, &mut CodecState::default(), &mut out).is_err());
+        }
+    }
+
+    /// `a = (arange(40, dtype='u1').reshape(5, 8) * 7) % 23`, `lerc_encode(stack([a, a // 2, a + 1], -1).astype('i2'), level=2)`.
+    const DEEP: &str = "4c657263322004000000c65de842050000000800000003000000280000000800000087000000020000000000000000000040\
+                        000000000000000000000000000037400000000000000000010016000b0017000081008328109b3523446bcd1a1162b36684\
+                        e88c81008228e429499e9724794a929381018328109b3523446bcd1a1162b36684e88c";
+
+    #[test]
+    fn several_samples_come_within_the_error_that_was_allowed() {
+        let stored = bytes(&DEEP.replace(' ', ""));
+        let spec = spec(34887, 8, 5, DataType::I16, 3);
+        let mut out = vec![0; 240];
+        spec.decode(&stored, 5, &mut CodecState::default(), &mut out).unwrap();
+        let found: Vec<i16> = out.chunks(2).map(|b| i16::from_ne_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(found[..9], [0, 0, 1, 8, 4, 9, 16, 8, 17]);
+        for (pixel, i) in found.chunks(3).zip(0u8..) {
+            let a = i16::from(i.wrapping_mul(7) % 23);
+            for (v, want) in pixel.iter().zip([a, a / 2, a + 1]) {
+                assert!((v - want).abs() <= 2, "pixel {i}: {v}, expected {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_refused() {
+        let mut stored = bytes(&DEEP.replace(' ', ""));
+        *stored.last_mut().unwrap() ^= 1;
+        let mut out = vec![0; 240];
+        let found =
+            spec(34887, 8, 5, DataType::I16, 3).decode(&stored, 5, &mut CodecState::default(), &mut out);
+        assert!(found.unwrap_err().to_string().contains("checksum"));
+    }
+}
