@@ -31,7 +31,7 @@ mod region;
 mod validity;
 
 pub use jobs::{
-    ConvertOptions, MeanOfAll, MeanOptions, ScaleBy, StatsOptions, convert, mean, mean_of_all, stats,
+    ConvertOptions, MeanOfAll, MeanOptions, ScaleBy, StatsOptions, convert, mean, mean_of_all, stats, verify,
 };
 pub use output::Output;
 pub use region::Region;
@@ -50,11 +50,14 @@ pub use outcrop_ops::{
 };
 #[doc(no_inline)]
 pub use outcrop_reader::{
-    Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
+    BadBlocks, Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
     install_sigbus_handler, open, parse_dtype, parse_shape,
 };
 #[doc(no_inline)]
-pub use outcrop_scheduler::{Limits, Plan, Report, Runtime, RuntimeOptions, parse_memory};
+pub use outcrop_scheduler::{
+    BadBlock, Checkpoint, CheckpointOptions, LimitedBy, Limits, Occupancy, Plan, PlanFacts, Report, Runtime,
+    RuntimeOptions, parse_memory,
+};
 #[doc(no_inline)]
 pub use outcrop_writer::{
     Format as OutputFormat, Options as OutputOptions, Overwrite,

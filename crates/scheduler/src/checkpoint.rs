@@ -100,10 +100,14 @@ impl Checkpoint {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// The state that the next job's output was saved with.
+    /// The state that the output of the next job that writes was saved with.
     pub fn output_state(&self) -> Option<Vec<u8>> {
         let jobs = self.lock();
-        jobs.records.get(jobs.next).map(|record| record.state.clone())
+        let writes = |record: &&Record| {
+            record.facts.iter().any(|(what, value)| what == Plan::OUTPUT && value != Plan::NO_OUTPUT)
+        };
+        let record = jobs.records.iter().skip(jobs.next).find(writes)?;
+        Some(record.state.clone()).filter(|state| !state.is_empty())
     }
 
     /// Removes the file: the run's results are where they belong.

@@ -214,16 +214,24 @@ impl Plan {
         if self.output.is_some() { self.output_bound } else { Some(0) }
     }
 
+    /// The name and the absence of an output among the [facts](Plan::facts).
+    pub(crate) const OUTPUT: &'static str = "the output";
+    pub(crate) const NO_OUTPUT: &'static str = "none";
+
     /// What must be equal for the chunks of another process's plan to be the same, with names for people.
     pub(crate) fn facts(&self) -> Facts {
-        let (grid, output) = (&self.grid, self.output.map(|o| (o.dtype.name(), o.channels)));
+        let grid = &self.grid;
+        let output = self.output.map_or_else(
+            || Plan::NO_OUTPUT.into(),
+            |o| format!("{} of {} channels", o.dtype.name(), o.channels),
+        );
         let shape = grid.shape();
         [
             ("the stage", self.stage.clone()),
             ("the window", grid.window().to_string()),
             ("the chunks' shape (--chunk)", format!("{},{}", shape.0, shape.1)),
             ("the number of chunks", grid.len().to_string()),
-            ("the output", format!("{output:?}")),
+            (Plan::OUTPUT, output),
             ("the plan", format!("{grid:?} {:?} {} {}", self.order, self.pixel_bytes, self.inputs.len())),
         ]
         .map(|(what, value)| (what.to_string(), value))
