@@ -8,6 +8,7 @@ mod info;
 mod invariance;
 mod mean;
 mod memory;
+mod run_control;
 mod signals;
 mod stats;
 mod util;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use outcrop::{CancelToken, DataType, MeanOptions, Region, Source, StatsOptions};
+use outcrop::{CancelToken, DataType, MeanOfAll, MeanOptions, Region, Source, StatsOptions};
 use serde_json::json;
 
 use crate::args::Mean;
@@ -35,16 +35,22 @@ fn image(
 ) -> anyhow::Result<()> {
     let output = resolve::output(path, &args.target, Some(&args.input))?;
     let options = MeanOptions { dtype, nodata: resolve::given_nodata(&args.validity)? };
-    let session = Session::begin(&args.running, cancel)?;
-    outcrop::mean(&session.runtime, source, region, &options, &output)?;
-    session.end();
-    Ok(())
+    let what = format!("mean {:?} {options:?} {output:?}", args.reading);
+    let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;
+    let done = outcrop::mean(&session.runtime, source, region, &options, &output);
+    session.end(&args.input, done.map_err(Into::into))
 }
 
 fn number(args: &Mean, source: &dyn Source, region: &Region, cancel: &CancelToken) -> anyhow::Result<()> {
     let options = StatsOptions { validity: resolve::validity(&args.validity) };
-    let session = Session::begin(&args.running, cancel)?;
-    let found = outcrop::mean_of_all(&session.runtime, source, region, &options)?;
+    let what = format!("mean of all {:?} {:?} {options:?}", args.reading, args.types);
+    let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;
+    let done = outcrop::mean_of_all(&session.runtime, source, region, &options);
+    let done = done.map_err(Into::into).and_then(|found| print(args, source, region, &found));
+    session.end(&args.input, done)
+}
+
+fn print(args: &Mean, source: &dyn Source, region: &Region, found: &MeanOfAll) -> anyhow::Result<()> {
     if args.json {
         json::print(&json!({
             "schema": SCHEMA,
@@ -60,6 +66,5 @@ fn number(args: &Mean, source: &dyn Source, region: &Region, cancel: &CancelToke
             None => writeln!(out, "null")?,
         }
     }
-    session.end();
     Ok(())
 }

@@ -7,6 +7,7 @@ mod generate;
 mod info;
 mod mean;
 mod stats;
+mod verify;
 
 use outcrop::CancelToken;
 
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Mean(args) => mean::run(args, cancel),
         Command::Convert(args) => convert::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),
+        Command::Verify(args) => verify::run(args, cancel),
         Command::Formats(args) => formats::run(args),
         Command::Completions(args) => completions::run(args),
     }

@@ -49,9 +49,11 @@ struct Channel {
 /// Measures each input.
 pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
     let options = StatsOptions { validity: resolve::validity(&args.validity) };
-    let session = Session::begin(&args.running, cancel)?;
+    let inputs: Vec<_> = args.inputs.iter().map(|path| path.as_path()).collect();
+    let what = format!("stats {:?} {:?} {options:?}", args.reading, args.dtype);
+    let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let mut tables = 0;
-    resolve::for_each_input(&args.inputs, |path| {
+    let done = resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
         let image = source.image();
         let answer = || -> outcrop::Result<_> {
@@ -62,7 +64,12 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
             let channels: Vec<_> = numbers.map(|(c, found)| Channel::new(c + 1, &found)).collect();
             Ok((region, channels))
         };
-        let (region, channels) = answer().with_context(|| path.display().to_string())?;
+        let answer = answer();
+        if session.is_planned(&answer) {
+            return Ok(());
+        }
+        let (region, channels) = answer.with_context(|| path.display().to_string())?;
+        session.note_bad(path);
         if args.json {
             let image = info::summary(path, image, &region)?;
             return json::print(&Report { schema: SCHEMA, image, channels });
@@ -76,9 +83,8 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
         text.push_str(&render(&channels));
         let mut out = std::io::stdout().lock();
         Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
-    })?;
-    session.end();
-    Ok(())
+    });
+    session.end(inputs[inputs.len() - 1], done)
 }
 
 impl Channel {
