@@ -17,7 +17,8 @@ Examples:
   outcrop convert cube.hdr cube.npy
   outcrop generate squares test.npy --width 20000 --height 20000
 
-Exit codes: 0 done, 1 failed, 2 usage, 5 does not fit the memory budget,
+Exit codes: 0 done, 1 failed, 2 usage, 4 done but bad blocks were filled,
+5 does not fit the memory budget, 75 stopped and saved (run it again),
 130/143/138 stopped by INT/TERM/USR1.";
 
 /// Images bigger than memory, in parallel and in bounded memory
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Make a test image of any size
     Generate(Generate),
+    /// Decode every block and say which are bad
+    Verify(Verify),
     /// List the formats that this build reads and writes
     Formats(Formats),
     /// Print a completion script for a shell
@@ -302,6 +305,30 @@ pub(crate) struct Generate {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop verify scan.tif
+  outcrop verify *.tif --json
+
+All pages and levels are decoded, or the one that is named. Exit code 1 where
+a block is bad.")]
+pub(crate) struct Verify {
+    /// Images to verify
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// One JSON object per input
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Formats {
     /// One JSON object
     #[arg(long)]
@@ -410,6 +437,12 @@ pub(crate) struct Reading {
         hide_default_value = true
     )]
     pub(crate) io: Io,
+    /// What happens with a block that cannot be read: fail, nodata or fill=V
+    ///
+    /// With nodata or fill=V its pixels read as that value, leave every figure
+    /// as quarantined, and the run ends with exit code 4; --report lists them.
+    #[arg(long, value_name = "HOW", default_value = "fail", value_parser = parse::bad_blocks)]
+    pub(crate) on_bad_block: outcrop::BadBlocks,
     #[command(flatten)]
     pub(crate) raw: Raw,
 }
@@ -454,12 +487,42 @@ pub(crate) struct Running {
         hide_default_value = true
     )]
     pub(crate) progress: Progress,
+    /// Save what is done here, and go on from it when run again
+    ///
+    /// The same command on the same inputs goes on where it was stopped or
+    /// killed. Ctrl-C then exits with 75. The file is removed at the end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// How often to save: 500ms, 60s (the default), 5m
+    #[arg(long, value_name = "TIME", requires = "checkpoint", value_parser = parse::duration)]
+    pub(crate) checkpoint_every: Option<std::time::Duration>,
+    /// Say what would be done and what it takes, and read nothing
+    #[arg(
+        long,
+        visible_alias = "dry-run",
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    pub(crate) plan: Option<PlanFormat>,
+    /// Write a report of the run here, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// No progress and no warnings
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Say which limits hold and what was used
     #[arg(short, long, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object per pass
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -12,6 +12,10 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 const FAILED: u8 = 1;
 /// The arguments make no sense.
 const USAGE: u8 = 2;
+/// Finished, with bad blocks filled.
+const FILLED: u8 = 4;
+/// Stopped, with what was done saved.
+const STOPPED: u8 = 75;
 /// The memory budget is too small.
 const BUDGET: u8 = 5;
 
@@ -19,6 +23,17 @@ const BUDGET: u8 = 5;
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 pub(crate) struct AlreadySaid(pub(crate) anyhow::Error);
+
+/// An end that is neither success nor a failure of the library.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ending {
+    #[error("{0}")]
+    Filled(String),
+    #[error("{0}")]
+    Stopped(String),
+    #[error("{0}")]
+    Bad(String),
+}
 
 /// The code of a run's outcome. Says what failed, once, in one line.
 pub(crate) fn code(outcome: anyhow::Result<()>, cancel: &CancelToken) -> ExitCode {
@@ -28,6 +43,14 @@ pub(crate) fn code(outcome: anyhow::Result<()>, cancel: &CancelToken) -> ExitCod
     }
     if is_broken_pipe(&error) {
         return ExitCode::SUCCESS;
+    }
+    if let Some(ending) = error.downcast_ref::<Ending>() {
+        say(&ending.to_string());
+        return ExitCode::from(match ending {
+            Ending::Filled(_) => FILLED,
+            Ending::Stopped(_) => STOPPED,
+            Ending::Bad(_) => FAILED,
+        });
     }
     if is_cancelled(&error) {
         return ExitCode::from(128 + cancel.reason() as u8);
@@ -66,7 +89,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
     }
 }
 
-fn is_cancelled(error: &anyhow::Error) -> bool {
+pub(crate) fn is_cancelled(error: &anyhow::Error) -> bool {
     matches!(root(error), Some(Error::Cancelled))
 }
 

@@ -10,6 +10,7 @@
 
 mod args;
 mod commands;
+mod control;
 mod exit;
 mod json;
 mod memory;

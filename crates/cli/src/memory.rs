@@ -18,3 +18,9 @@ pub(crate) fn peak_bytes() -> Option<u64> {
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
+
+/// Bytes that this process has had fetched from storage, mapped pages included; `None` where the system does not say.
+pub(crate) fn storage_read_bytes() -> Option<u64> {
+    let counters = std::fs::read_to_string("/proc/self/io").ok()?;
+    counters.lines().find_map(|line| line.strip_prefix("read_bytes: "))?.trim().parse().ok()
+}

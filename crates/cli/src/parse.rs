@@ -41,6 +41,33 @@ pub(crate) fn output_format(text: &str) -> Result<OutputFormat, String> {
     })
 }
 
+/// `500ms`, `60s`, `5m`, `2h`.
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("expected a time such as 500ms, 60s or 5m, found `{text}`");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(digits);
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(milliseconds).map(std::time::Duration::from_millis).ok_or_else(wrong)
+}
+
+/// `fail`, `nodata` or `fill=V`.
+pub(crate) fn bad_blocks(text: &str) -> Result<outcrop::BadBlocks, String> {
+    let fill = text.strip_prefix("fill=").and_then(Value::parse);
+    match (text, fill) {
+        ("fail", _) => Ok(outcrop::BadBlocks::Fail),
+        ("nodata", _) => Ok(outcrop::BadBlocks::Nodata),
+        (_, Some(value)) => Ok(outcrop::BadBlocks::Fill(value)),
+        _ => Err(format!("expected fail, nodata or fill=VALUE, found `{text}`")),
+    }
+}
+
 /// A size in pixels, or a number of channels: at least 1.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     match text.parse() {

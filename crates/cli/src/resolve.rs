@@ -1,5 +1,6 @@
 //! What the arguments mean on this machine and for this file: source, region, limits, output.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,13 +8,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use outcrop::{
-    BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image, InputFormat, IoMode, Limits, Mask,
-    NanPolicy, Observer, OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions,
-    Source, TiffOptions, ValidityOptions, Value,
+    BadBlock, BadBlocks, BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image, InputFormat,
+    IoMode, Limits, Mask, NanPolicy, Observer, OpenOptions, Output, OutputFormat, RawOptions, Region,
+    Runtime, RuntimeOptions, Source, TiffOptions, ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
-use crate::exit;
+use crate::control;
+use crate::exit::{self, Ending};
 use crate::memory;
 use crate::parse::{self, Nodata};
 use crate::progress::Progress;
@@ -24,11 +26,22 @@ pub(crate) struct Session {
     pub(crate) runtime: Runtime,
     budget: Budget,
     verbose: bool,
+    checkpoint: Option<PathBuf>,
+    plan: Option<args::PlanFormat>,
+    report: Option<PathBuf>,
+    filled: RefCell<(control::Filled, u64)>,
 }
 
 impl Session {
     /// Finds the limits, says with `-v` who set them, and lets signals cancel.
-    pub(crate) fn begin(running: &Running, cancel: &CancelToken) -> anyhow::Result<Session> {
+    ///
+    /// `options` are those that change the result, as text: a checkpoint of others is not gone on with.
+    pub(crate) fn begin(
+        running: &Running,
+        cancel: &CancelToken,
+        inputs: &[&Path],
+        options: &str,
+    ) -> anyhow::Result<Session> {
         let limits = limits(running)?;
         let budget = Budget::new(limits.memory);
         exit::cancel_on_signals(cancel, &budget)?;
@@ -40,13 +53,29 @@ impl Session {
             exit::say(&format!("{} threads ({})", limits.threads, limits.threads_from));
             exit::say(&format!("{} of memory ({})", bytes(limits.memory), limits.memory_from));
         }
-        let runtime = Runtime::new(RuntimeOptions {
+        let mut runtime = Runtime::new(RuntimeOptions {
             threads: limits.threads,
             budget: budget.clone(),
             cancel: cancel.clone(),
             observer: progress,
         })?;
-        Ok(Session { runtime, budget, verbose: running.verbose })
+        if running.plan.is_some() {
+            runtime = runtime.planning_only();
+        } else if let Some(checkpoint) = control::checkpoint(running, inputs, options)? {
+            if checkpoint.is_resumed() && !running.quiet {
+                exit::say("going on where the checkpoint was saved");
+            }
+            runtime = runtime.with_checkpoint(checkpoint);
+        }
+        Ok(Session {
+            runtime,
+            budget,
+            verbose: running.verbose,
+            checkpoint: running.checkpoint.clone(),
+            plan: running.plan,
+            report: running.report.clone(),
+            filled: RefCell::default(),
+        })
     }
 
     /// Says with `-v` how often the pixels of an input were read.
@@ -56,13 +85,68 @@ impl Session {
         }
     }
 
-    /// Says with `-v` what was used.
-    pub(crate) fn end(self) {
+    /// Whether an input's answer ends where its plan is made: on to the next.
+    pub(crate) fn is_planned<T>(&self, answer: &outcrop::Result<T>) -> bool {
+        self.plan.is_some() && matches!(answer, Err(Error::Cancelled))
+    }
+
+    /// Notes the bad blocks that were filled in an input.
+    pub(crate) fn note_bad(&self, path: &Path) {
+        let (blocks, more) = self.runtime.take_bad_blocks();
+        self.keep_bad(path, blocks, more);
+    }
+
+    /// Keeps bad blocks for the report.
+    pub(crate) fn keep_bad(&self, path: &Path, blocks: Vec<BadBlock>, more: u64) {
+        let mut filled = self.filled.borrow_mut();
+        filled.0.extend(blocks.into_iter().map(|bad| (path.to_path_buf(), bad)));
+        filled.1 += more;
+    }
+
+    /// Ends the run: prints the plan, or writes the report, and says how it ended. `path` is the input that it was
+    /// about last.
+    pub(crate) fn end(self, path: &Path, done: anyhow::Result<()>) -> anyhow::Result<()> {
+        self.note_bad(path);
+        let filled = self.filled.borrow().0.len();
+        let done = done.and_then(|()| match filled {
+            0 => Ok(()),
+            1 => Err(Ending::Filled("1 bad block was filled (--report lists it)".into()).into()),
+            n => Err(Ending::Filled(format!("{n} bad blocks were filled (--report lists them)")).into()),
+        });
+        self.end_after_reporting(done)
+    }
+
+    /// The same without a word on bad blocks.
+    pub(crate) fn end_after_reporting(self, done: anyhow::Result<()>) -> anyhow::Result<()> {
+        let cancelled = done.as_ref().is_err_and(exit::is_cancelled);
+        if let (Some(format), true) = (self.plan, cancelled || done.is_ok()) {
+            let plans = self.runtime.plans();
+            if control::print_plans(&plans, format)? {
+                return Ok(());
+            }
+            let needed = plans.iter().map(|plan| plan.least_bytes).max().unwrap_or(0);
+            return Err(Error::Budget { needed, budget: self.budget.total() }.into());
+        }
+        let mut done = done;
+        if let (Some(checkpoint), Some(path)) = (self.runtime.checkpoint(), &self.checkpoint) {
+            if cancelled && checkpoint.is_stopped() {
+                let what = format!("stopped; {} holds what is done, run it again to go on", path.display());
+                done = Err(Ending::Stopped(what).into());
+            } else if matches!(&done, Ok(())) || done.as_ref().is_err_and(|e| e.is::<Ending>()) {
+                checkpoint.complete()?;
+            }
+        }
         if self.verbose {
             let peak = memory::peak_bytes().map_or("unknown".into(), bytes);
             let most = bytes(self.budget.most_used());
             exit::say(&format!("at most {most} of the budget in use, peak resident memory {peak}"));
         }
+        if let Some(path) = &self.report {
+            let (filled, more) = &*self.filled.borrow();
+            let outcome = done.as_ref().map_or_else(|e| format!("{e:#}"), |()| "done".into());
+            control::write_report(path, &self.runtime, filled, *more, &outcome)?;
+        }
+        done
     }
 }
 
@@ -77,10 +161,22 @@ pub(crate) fn limits(running: &Running) -> outcrop::Result<Limits> {
 
 /// Opens an input; `dtype` is the sample type of a raw one.
 pub(crate) fn open(path: &Path, reading: &Reading, dtype: Option<&str>) -> anyhow::Result<Box<dyn Source>> {
+    open_at(path, reading, dtype, (reading.page, reading.level), reading.on_bad_block)
+}
+
+/// The same at another page and level, with bad blocks treated another way.
+pub(crate) fn open_at(
+    path: &Path,
+    reading: &Reading,
+    dtype: Option<&str>,
+    (page, level): (u64, u64),
+    bad_blocks: BadBlocks,
+) -> anyhow::Result<Box<dyn Source>> {
     let options = OpenOptions {
         from: reading.from,
-        page: reading.page,
-        level: reading.level,
+        page,
+        level,
+        bad_blocks,
         io: match reading.io {
             args::Io::Auto => IoMode::Auto,
             args::Io::Map => IoMode::Map,
@@ -217,6 +313,11 @@ pub(crate) struct OpenMask {
     source: Option<Box<dyn Source>>,
     name: String,
     alpha: bool,
+}
+
+/// The files that a result depends on: the input, and the mask where there is one.
+pub(crate) fn inputs<'a>(input: &'a Path, validity: &'a Validity) -> Vec<&'a Path> {
+    [input].into_iter().chain(validity.mask.as_deref()).collect()
 }
 
 /// Opens the mask for an image. A raw one holds bytes, as many rows and columns as the image.

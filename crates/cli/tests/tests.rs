@@ -10,6 +10,7 @@ mod mean;
 mod memory;
 mod numpy;
 mod reduce;
+mod run_control;
 mod schema;
 mod signals;
 mod stats;

@@ -22,6 +22,22 @@ pub trait Sink: Send {
     /// Where the output cannot take it (no space, a broken pipe).
     fn commit(&mut self, index: u64, rect: Rect, encoded: &mut Buffer) -> Result<()>;
 
+    /// Makes all that was committed durable and says how to go on from here in another process: the writer's crate
+    /// opens an output from these bytes. From then on a sink that is dropped keeps its unfinished output.
+    ///
+    /// `None` where the output cannot be gone on with (a pipe). Called while no chunk is being encoded or committed.
+    ///
+    /// # Errors
+    /// Where the output cannot be made durable.
+    fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    /// The most bytes that the finished output takes; `None` where nobody knows.
+    fn bytes_bound(&self) -> Option<u64> {
+        None
+    }
+
     /// Completes the output and publishes it under its name. A sink that is dropped instead leaves nothing there.
     ///
     /// # Errors

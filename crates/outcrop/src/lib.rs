@@ -35,7 +35,7 @@ mod validity;
 pub use jobs::{
     AxisReduction, ChannelReduction, ConvertOptions, Ddof, Figures, MeanOfAll, MeanOptions, MeasureOptions,
     Measured, Reduced, ScaleBy, StatsOptions, convert, mean, mean_of_all, measure, reduce_axes,
-    reduce_channels, stats,
+    reduce_channels, stats, verify,
 };
 pub use mask::Mask;
 pub use output::Output;
@@ -58,11 +58,14 @@ pub use outcrop_ops::{
 };
 #[doc(no_inline)]
 pub use outcrop_reader::{
-    Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
+    BadBlocks, Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
     install_sigbus_handler, open, parse_dtype, parse_shape,
 };
 #[doc(no_inline)]
-pub use outcrop_scheduler::{Limits, Plan, Report, Runtime, RuntimeOptions, parse_memory};
+pub use outcrop_scheduler::{
+    BadBlock, Checkpoint, CheckpointOptions, LimitedBy, Limits, Occupancy, Plan, PlanFacts, Report, Runtime,
+    RuntimeOptions, parse_memory,
+};
 #[doc(no_inline)]
 pub use outcrop_writer::{
     Format as OutputFormat, Options as OutputOptions, Overwrite,

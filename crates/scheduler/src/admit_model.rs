@@ -1,12 +1,14 @@
-//! [`Flow`] and [`Reorder`] driven through every interleaving of feeder, tasks, sink and a cancel, for small sizes.
+//! [`Flow`] and [`Reorder`] driven through every interleaving of feeder, tasks, sink, pauses and a cancel, for small
+//! sizes.
 //!
 //! Each actor of `pass.rs` is a few atomic steps between which any other may move. From every state some step
 //! leads on until the pass has ended with every slot back where it came from.
 
 use std::collections::{HashSet, VecDeque};
 
-use super::Flow;
+use super::{Admission, Flow};
 use crate::reorder::Reorder;
+use crate::runs::Runs;
 
 /// What is explored.
 #[derive(Clone, Debug)]
@@ -18,6 +20,10 @@ struct Setup {
     sink: bool,
     faults: Vec<(Stage, u64)>,
     cancels: bool,
+    /// How often the clock asks for a save.
+    pauses: u8,
+    /// Bits of the chunks that an earlier process has done.
+    before: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +38,8 @@ enum Feeder {
     NeedsSlot,
     HasSlot,
     Fetching(u64),
+    /// Holds a slot; waits until all chunks have ended, to save.
+    Draining,
     Ended,
 }
 
@@ -57,21 +65,23 @@ struct State {
     done: u32,
     failed: Option<u64>,
     cancelled: bool,
+    pauses: u8,
 }
 
 impl State {
     fn start(setup: &Setup) -> State {
         State {
-            flow: Flow::new(setup.chunks, setup.workers),
+            flow: Flow::new(setup.chunks, setup.workers, runs(setup.before)),
             feeder: Feeder::NeedsSlot,
             free: setup.slots,
             fetched: VecDeque::new(),
             tasks: Vec::new(),
             ended: VecDeque::new(),
-            reorder: Reorder::new(),
-            done: 0,
+            reorder: Reorder::new(runs(setup.before).gap_from(0)),
+            done: setup.before,
             failed: None,
             cancelled: false,
+            pauses: 0,
         }
     }
 
@@ -110,8 +120,17 @@ impl State {
                 s.feeder = Feeder::HasSlot;
             }),
             Feeder::HasSlot => step(&|s| {
-                s.feeder = s.flow.admit().map_or(Feeder::Ended, Feeder::Fetching);
+                s.feeder = match s.flow.admit() {
+                    Admission::Chunk(chunk) => Feeder::Fetching(chunk),
+                    Admission::Paused => Feeder::Draining,
+                    Admission::Over => Feeder::Ended,
+                };
                 s.free += usize::from(s.feeder == Feeder::Ended);
+            }),
+            Feeder::Draining if self.flow.is_drained() => step(&|s| {
+                s.check_save(setup);
+                s.flow.resume();
+                s.feeder = Feeder::HasSlot;
             }),
             Feeder::Fetching(chunk) => step(&|s| {
                 let sound = !s.strikes(setup, Stage::Fetch, chunk);
@@ -121,7 +140,7 @@ impl State {
                     s.tasks.push(Task::Spawned);
                 }
             }),
-            Feeder::NeedsSlot | Feeder::Ended => {}
+            Feeder::NeedsSlot | Feeder::Draining | Feeder::Ended => {}
         }
         for (i, task) in self.tasks.iter().enumerate() {
             match *task {
@@ -138,10 +157,11 @@ impl State {
                     if setup.sink {
                         s.ended.push_back((chunk, sound));
                     } else {
-                        s.free += 1;
                         if sound {
                             s.finish(setup, chunk);
                         }
+                        s.flow.ended(chunk, sound);
+                        s.free += 1;
                     }
                 }),
                 Task::LetGo => step(&|s| {
@@ -157,9 +177,11 @@ impl State {
                 let (chunk, sound) = s.ended.pop_front().expect("just asked");
                 s.reorder.put(chunk, sound);
                 while let Some((chunk, sound)) = s.reorder.pop() {
-                    if sound && s.flow.wants(chunk) && !s.strikes(setup, Stage::Commit, chunk) {
+                    let done = sound && s.flow.wants(chunk) && !s.strikes(setup, Stage::Commit, chunk);
+                    if done {
                         s.finish(setup, chunk);
                     }
+                    s.flow.ended(chunk, done);
                     s.free += 1;
                 }
             });
@@ -170,12 +192,33 @@ impl State {
                 s.cancelled = true;
             });
         }
+        if self.pauses < setup.pauses {
+            step(&|s| {
+                s.flow.pause();
+                s.pauses += 1;
+            });
+        }
         next
+    }
+
+    /// What is saved now is what is done: no chunk is at work, or on its way, or waits for one before it.
+    fn check_save(&self, setup: &Setup) {
+        assert_eq!(*self.flow.finished(), runs(self.done), "what is saved is not what is done");
+        assert!(self.fetched.is_empty() && self.ended.is_empty(), "a chunk is on its way");
+        assert!(
+            self.tasks.iter().all(|task| *task == Task::LetGo),
+            "a task holds a chunk while the partials are saved"
+        );
+        let held = usize::from(self.feeder == Feeder::Draining);
+        assert_eq!(self.free + held, setup.slots, "a slot is away");
+        assert!(!setup.sink || self.flow.finished().prefix().is_some(), "an output with a gap is saved");
     }
 
     /// Nothing can move any more: the pass must have ended well.
     fn check_end(&self, setup: &Setup) {
         assert_eq!(self.feeder, Feeder::Ended, "deadlock");
+        assert!(self.flow.is_drained(), "a chunk has not ended");
+        self.check_save(setup);
         assert_eq!(self.free, setup.slots, "a slot, and so a permit, is lost");
         assert!(
             self.fetched.is_empty() && self.tasks.is_empty() && self.ended.is_empty(),
@@ -194,12 +237,19 @@ impl State {
                     "a chunk before the failure was not done"
                 );
                 assert!(
-                    !setup.sink || self.done == before(lowest),
+                    !setup.sink || self.done == before(lowest) | setup.before,
                     "a chunk behind the failure was committed"
                 );
             }
         }
     }
+}
+
+/// The set of the bits that are set.
+fn runs(bits: u32) -> Runs {
+    let mut runs = Runs::default();
+    (0..32).filter(|n| bits & (1 << n) != 0).for_each(|n| runs.insert(n));
+    runs
 }
 
 /// Visits every state that can be reached; how many there are.
@@ -208,8 +258,10 @@ fn explore(setup: &Setup) -> usize {
     let (mut seen, mut open) = (HashSet::from([start.clone()]), vec![start]);
     while let Some(state) = open.pop() {
         let next = state.next(setup);
-        // A cancel is not work: it must not be what saves a pass from a deadlock.
-        if next.len() == usize::from(setup.cancels && !state.cancelled) {
+        // A cancel or a pause is not work: it must not be what saves a pass from a deadlock.
+        let outside =
+            usize::from(setup.cancels && !state.cancelled) + usize::from(state.pauses < setup.pauses);
+        if next.len() == outside {
             state.check_end(setup);
         }
         for state in next {
@@ -237,13 +289,52 @@ fn every_interleaving_ends_with_every_slot_back() {
                 for cancels in [false, true] {
                     for faults in &faults {
                         let faults = faults.clone();
-                        states += explore(&Setup { chunks, slots, workers, sink, faults, cancels });
+                        states += explore(&Setup {
+                            chunks,
+                            slots,
+                            workers,
+                            sink,
+                            faults,
+                            cancels,
+                            pauses: 0,
+                            before: 0,
+                        });
                     }
                 }
             }
         }
     }
     // Guards against a model that has come to explore nothing.
+    assert!(states > 100_000, "{states} states");
+    println!("{states} states");
+}
+
+#[test]
+fn every_pause_and_restart_saves_exactly_what_is_done() {
+    let mut states = 0;
+    for (chunks, sink, before) in [
+        (3, false, 0b000),
+        (3, false, 0b101),
+        (4, false, 0b0110),
+        (3, false, 0b111),
+        (3, true, 0b000),
+        (4, true, 0b0011),
+        (2, true, 0b11),
+    ] {
+        let stages =
+            if sink { &[Stage::Fetch, Stage::Work, Stage::Commit][..] } else { &[Stage::Fetch, Stage::Work] };
+        let places = (0..chunks).filter(|c| before & (1 << c) == 0);
+        let places = places.flat_map(|c| stages.iter().map(move |&s| vec![(s, c)]));
+        for faults in std::iter::once(Vec::new()).chain(places) {
+            for (slots, workers) in [(1, 1), (2, 1), (2, 2), (3, 2)] {
+                for (cancels, pauses) in [(false, 1), (false, 2), (true, 1)] {
+                    let faults = faults.clone();
+                    states +=
+                        explore(&Setup { chunks, slots, workers, sink, faults, cancels, pauses, before });
+                }
+            }
+        }
+    }
     assert!(states > 100_000, "{states} states");
     println!("{states} states");
 }

@@ -19,16 +19,23 @@
 //! ```
 
 mod admit;
+mod bad;
+mod checkpoint;
+mod describe;
 mod machine;
 mod pass;
 mod plan;
 mod reorder;
 mod report;
 mod run;
+mod runs;
 mod shape;
 mod work;
 
+pub use bad::BadBlock;
+pub use checkpoint::{Checkpoint, CheckpointOptions, Facts};
+pub use describe::{LimitedBy, PlanFacts};
 pub use machine::{Limits, parse_memory};
 pub use plan::{Input, Plan};
-pub use report::{Report, StageTime};
+pub use report::{LaneTime, Occupancy, Report, StageTime};
 pub use run::{Runtime, RuntimeOptions};

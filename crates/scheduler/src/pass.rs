@@ -4,7 +4,6 @@
 //! ended chunks, with the sink, or in the channel of free slots. All three channels have room for every slot, so
 //! no send blocks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +11,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use outcrop_core::{Error, Event, Result};
 use rayon::{ScopeFifo, ThreadPool};
 
-use crate::admit::Flow;
+use crate::admit::{Admission, Flow};
 use crate::plan::{Input, Plan};
 use crate::reorder::Reorder;
-use crate::report::Clock;
+use crate::report::{Clock, Lane as Queue};
 use crate::run::Runtime;
+use crate::runs::Runs;
 use crate::work::{Slot, guard};
 
 /// How long a feeder without a free slot waits before it looks at the cancel token again.
@@ -27,6 +27,15 @@ pub(crate) type Work<'a> = dyn Fn(&mut Slot) -> Result<()> + Sync + 'a;
 /// What the sink does with one that was made.
 pub(crate) type Commit<'a> = dyn FnMut(&mut Slot) -> Result<()> + 'a;
 
+/// Saves what is done, while no chunk is at work.
+pub(crate) type Save<'a> = dyn Fn(&Runs) -> Result<()> + Sync + 'a;
+
+/// When a pass saves, and how.
+pub(crate) struct Saver<'a> {
+    pub(crate) is_due: &'a (dyn Fn() -> bool + Sync),
+    pub(crate) save: &'a Save<'a>,
+}
+
 /// One pass over the chunks of a plan.
 pub(crate) struct Pass<'a> {
     runtime: &'a Runtime,
@@ -34,8 +43,10 @@ pub(crate) struct Pass<'a> {
     inputs: &'a [Input<'a>],
     flow: Mutex<Flow>,
     failure: Mutex<Option<Error>>,
-    completed: AtomicU64,
     slots: usize,
+    /// The first chunk that an output gets here.
+    first: u64,
+    saver: Option<Saver<'a>>,
 }
 
 impl<'a> Pass<'a> {
@@ -44,6 +55,8 @@ impl<'a> Pass<'a> {
         plan: &'a Plan,
         inputs: &'a [Input<'a>],
         workers: usize,
+        finished: Runs,
+        saver: Option<Saver<'a>>,
     ) -> Result<Pass<'a>> {
         if inputs.len() != plan.input_costs().len() {
             return Err(Error::Usage(format!(
@@ -52,21 +65,27 @@ impl<'a> Pass<'a> {
                 plan.input_costs().len()
             )));
         }
+        let already = finished.iter().map(|i| plan.wanted_bytes(plan.grid().rect(i))).sum();
+        if finished.len() > 0 {
+            let chunks = finished.len();
+            runtime.options.observer.event(Event::Advanced { chunks, bytes: already });
+        }
         Ok(Pass {
             runtime,
             plan,
             inputs,
-            flow: Mutex::new(Flow::new(plan.chunks(), workers)),
+            first: finished.gap_from(0),
+            flow: Mutex::new(Flow::new(plan.chunks(), workers, finished)),
             failure: Mutex::new(None),
-            completed: AtomicU64::new(0),
             slots: runtime.in_flight(plan).max(1),
+            saver,
         })
     }
 
     /// Everything on the caller's thread, chunk after chunk.
     pub(crate) fn inline(&self, work: &Work<'_>, commit: &mut Commit<'_>) {
         let mut slot = Slot::new(self.inputs.len(), None);
-        while let Some(index) = self.next_chunk() {
+        while let Some(index) = self.next_chunk(|| {}) {
             slot.place(index, self.plan.grid().rect(index));
             self.fetch(&mut slot);
             self.work(&mut slot, work);
@@ -103,7 +122,7 @@ impl<'a> Pass<'a> {
 
     /// Takes ended chunks until all who could send one are gone.
     fn commit_all(&self, made: &Receiver<Slot>, give_back: &Sender<Slot>, commit: &mut Commit<'_>) {
-        let mut reorder = Reorder::new();
+        let mut reorder = Reorder::new(self.first);
         while let Ok(slot) = self.runtime.meter.time(Clock::SinkWaited, || made.recv()) {
             reorder.put(slot.index, slot);
             while let Some((_, mut slot)) = reorder.pop() {
@@ -114,18 +133,57 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// How the pass ended.
+    /// How the pass ended. What is [finished](Pass::finished) holds in any case.
     pub(crate) fn outcome(&self) -> Result<()> {
         match lock(&self.failure).take() {
             Some(error) => Err(error),
-            None if self.completed.load(Ordering::SeqCst) < self.plan.chunks() => Err(Error::Cancelled),
+            None if self.finished().len() < self.plan.chunks() => Err(Error::Cancelled),
             None => Ok(()),
         }
     }
 
-    fn next_chunk(&self) -> Option<u64> {
-        self.look();
-        lock(&self.flow).admit()
+    /// The chunks that are done.
+    pub(crate) fn finished(&self) -> Runs {
+        lock(&self.flow).finished().clone()
+    }
+
+    /// The chunk to admit next. Where it is time to save, all that were admitted before have ended by then: `wait`
+    /// waits a little for them.
+    fn next_chunk(&self, mut wait: impl FnMut()) -> Option<u64> {
+        // Asked once for each chunk, so that one is admitted between any two saves.
+        if self.saver.as_ref().is_some_and(|saver| (saver.is_due)()) {
+            lock(&self.flow).pause();
+        }
+        loop {
+            self.look();
+            let admission = lock(&self.flow).admit();
+            match admission {
+                Admission::Chunk(index) => return Some(index),
+                Admission::Over => return None,
+                Admission::Paused => {
+                    while !lock(&self.flow).is_drained() {
+                        self.look();
+                        wait();
+                    }
+                    self.save();
+                }
+            }
+        }
+    }
+
+    /// Saves what is done, and opens admission again. A save that fails ends the pass.
+    fn save(&self) {
+        let finished = self.finished();
+        let saved = self
+            .saver
+            .as_ref()
+            .map_or(Ok(()), |saver| self.runtime.meter.time(Clock::Save, || (saver.save)(&finished)));
+        let mut flow = lock(&self.flow);
+        flow.resume();
+        if let Err(error) = saved {
+            flow.cancel();
+            lock(&self.failure).get_or_insert(error);
+        }
     }
 
     /// Looks at the cancel token.
@@ -158,9 +216,9 @@ impl<'a> Pass<'a> {
     /// Works on a fetched chunk that is still wanted, and lets go of what was fetched in any case.
     fn work(&self, slot: &mut Slot, work: &Work<'_>) {
         self.look();
-        if self.wants(slot)
-            && let Err(error) = work(slot)
-        {
+        if !self.wants(slot) {
+            slot.sound = false;
+        } else if let Err(error) = work(slot) {
             self.fail(slot, error);
         }
         if let Err(error) = slot.release(self.inputs) {
@@ -171,19 +229,24 @@ impl<'a> Pass<'a> {
     /// Commits a chunk that is still wanted, and tells the observer.
     fn finish(&self, slot: &mut Slot, commit: &mut Commit<'_>) {
         self.look();
-        if !self.wants(slot) {
-            return;
+        let mut done = false;
+        // What was folded is in a partial, whatever came since; what was made is nowhere until it is committed.
+        let counts = if self.plan.output().is_some() { self.wants(slot) } else { slot.sound };
+        if counts {
+            match commit(slot) {
+                Ok(()) => {
+                    self.advance(slot);
+                    done = true;
+                }
+                Err(error) => self.fail(slot, error),
+            }
         }
-        match commit(slot) {
-            Ok(()) => self.advance(slot),
-            Err(error) => self.fail(slot, error),
-        }
+        lock(&self.flow).ended(slot.index, done);
     }
 
     fn advance(&self, slot: &mut Slot) {
         let bytes = self.plan.wanted_bytes(slot.rect);
-        self.completed.fetch_add(1, Ordering::SeqCst);
-        self.runtime.meter.done(bytes);
+        self.runtime.meter.done(bytes, self.plan.blocks_of(slot.rect));
         let told = guard("write", slot.index, slot.rect, || {
             self.runtime.options.observer.event(Event::Advanced { chunks: 1, bytes });
             Ok(())
@@ -208,12 +271,16 @@ impl<'s> Lane<'s> {
     fn feed(&'s self, scope: &ScopeFifo<'s>, ended: Sender<Slot>, free: &Receiver<Slot>) {
         let pass = self.pass;
         let mut made = 0;
-        while let Some(mut slot) = self.slot(&mut made, free) {
-            let Some(index) = pass.next_chunk() else { break };
+        // Slots that came back while the pass was drained.
+        let mut spare: Vec<Slot> = Vec::new();
+        while let Some(mut slot) = spare.pop().or_else(|| self.slot(&mut made, free)) {
+            let mut wait = || spare.extend(pass.runtime.meter.time(Clock::Save, || free.recv_timeout(LOOK)));
+            let Some(index) = pass.next_chunk(&mut wait) else { break };
             slot.place(index, pass.plan.grid().rect(index));
             pass.fetch(&mut slot);
             // Also a chunk that failed goes this way, so that it ends where all others do.
             let _ = self.fetched.0.try_send(slot);
+            pass.runtime.meter.queued(Queue::Fetched, self.fetched.0.len(), pass.slots);
             if lock(&pass.flow).fetched() {
                 let ended = ended.clone();
                 scope.spawn_fifo(move |scope| self.task(scope, ended));
@@ -269,6 +336,9 @@ impl<'s> Lane<'s> {
                 pass.finish(&mut slot, &mut |_| Ok(()));
             }
             let _ = ended.try_send(slot);
+            if !self.advances {
+                pass.runtime.meter.queued(Queue::Made, ended.len(), pass.slots);
+            }
         }
         if lock(&pass.flow).worked() {
             scope.spawn_fifo(move |scope| self.task(scope, ended));

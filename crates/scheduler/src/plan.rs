@@ -4,6 +4,7 @@ use outcrop_core::{
     BlockLayout, Channels, ChunkGrid, Cost, DataType, Error, Image, Order, Rect, Result, Sink, Source,
 };
 
+use crate::checkpoint::Facts;
 use crate::shape;
 
 /// One input of a job: a source and the channels wanted of it.
@@ -31,6 +32,9 @@ pub struct Plan {
     pixel_bytes: u64,
     bytes_to_decode: u64,
     amplification: f64,
+    stored_bound: u64,
+    output_bound: Option<u64>,
+    blocks: Vec<Blocks>,
 }
 
 /// What a writing job makes of a chunk.
@@ -101,18 +105,30 @@ impl Plan {
         let encoded = sink.encoder().cost(grid.shape());
         plan.chunk_bytes = plan.chunk_bytes.saturating_add(made).saturating_add(encoded);
         plan.output = Some(output);
+        plan.output_bound = sink.bytes_bound();
         Ok(plan)
     }
 
     fn over(stage: &str, inputs: &[Input<'_>], first: &Image, grid: ChunkGrid) -> Result<Plan> {
         let mut costs = Vec::with_capacity(inputs.len());
-        let (mut pixel, mut chunk_bytes, mut decoded) = (0u64, 0u64, 0u64);
+        let (mut pixel, mut chunk_bytes, mut decoded, mut stored) = (0u64, 0u64, 0u64, 0u64);
+        let mut all_blocks = Vec::with_capacity(inputs.len());
         for input in inputs {
             let cost = input.source.cost(grid.shape(), &input.channels)?;
             chunk_bytes = chunk_bytes.saturating_add(cost.total());
             pixel = pixel.saturating_add(pixel_bytes(input)?);
-            decoded = decoded.saturating_add(Blocks::of(input, grid.window()).decoded_bytes(&grid));
+            let blocks = Blocks::of(input, grid.window());
+            decoded = decoded.saturating_add(blocks.decoded_bytes(&grid));
+            stored = stored.saturating_add(match cost.stored_bytes.saturating_mul(grid.len()) {
+                // Every block is fetched once, so no more than all of them.
+                each if blocks.amplification(&grid) <= 1.0 => match input.source.image().stored_bytes {
+                    0 => each,
+                    all => each.min(all),
+                },
+                each => each,
+            });
             costs.push(cost);
+            all_blocks.push(blocks);
         }
         let amplification = Blocks::of(&inputs[0], grid.window()).amplification(&grid);
         Ok(Plan {
@@ -125,6 +141,9 @@ impl Plan {
             pixel_bytes: pixel,
             bytes_to_decode: decoded,
             amplification: if first.extent.rect().is_empty() { 1.0 } else { amplification },
+            stored_bound: stored,
+            output_bound: None,
+            blocks: all_blocks,
             grid,
         })
     }
@@ -183,6 +202,50 @@ impl Plan {
     /// How often a block of the first input is decoded, on average: 1 where no chunk border cuts one.
     pub fn amplification(&self) -> f64 {
         self.amplification
+    }
+
+    /// Stored bytes that are read at most.
+    pub fn bytes_to_read(&self) -> u64 {
+        self.stored_bound
+    }
+
+    /// Bytes that the output takes at most: 0 for jobs that write nothing, `None` where the sink cannot say.
+    pub fn bytes_to_write(&self) -> Option<u64> {
+        if self.output.is_some() { self.output_bound } else { Some(0) }
+    }
+
+    /// The name and the absence of an output among the [facts](Plan::facts).
+    pub(crate) const OUTPUT: &'static str = "the output";
+    pub(crate) const NO_OUTPUT: &'static str = "none";
+
+    /// What must be equal for the chunks of another process's plan to be the same, with names for people.
+    pub(crate) fn facts(&self) -> Facts {
+        let grid = &self.grid;
+        let output = self.output.map_or_else(
+            || Plan::NO_OUTPUT.into(),
+            |o| format!("{} of {} channels", o.dtype.name(), o.channels),
+        );
+        let shape = grid.shape();
+        [
+            ("the stage", self.stage.clone()),
+            ("the window", grid.window().to_string()),
+            ("the chunks' shape (--chunk)", format!("{},{}", shape.0, shape.1)),
+            ("the number of chunks", grid.len().to_string()),
+            (Plan::OUTPUT, output),
+            ("the plan", format!("{grid:?} {:?} {} {}", self.order, self.pixel_bytes, self.inputs.len())),
+        ]
+        .map(|(what, value)| (what.to_string(), value))
+        .to_vec()
+    }
+
+    /// Storage blocks that a chunk at `rect` decodes, over all inputs; 0 for data that is not in blocks.
+    pub(crate) fn blocks_of(&self, rect: Rect) -> u64 {
+        self.blocks.iter().map(|b| b.in_rect(rect)).fold(0, u64::saturating_add)
+    }
+
+    /// Storage blocks that the window touches.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.blocks_of(self.grid.window())
     }
 
     pub(crate) fn output(&self) -> Option<Output> {
@@ -276,13 +339,17 @@ fn layout(input: &Input<'_>) -> BlockLayout {
 }
 
 /// The storage blocks that a window meets, as two independent axes.
+#[derive(Clone, Debug, PartialEq)]
 struct Blocks {
     rows: Axis,
     columns: Axis,
     pixel_bytes: u64,
+    /// Blocks at one place: the channels selected where they are stored apart; 0 where nothing is in blocks.
+    planes: u64,
 }
 
 /// The blocks of one axis: their size, and where the window begins and ends.
+#[derive(Clone, Debug, PartialEq)]
 struct Axis {
     block: u64,
     start: u64,
@@ -306,7 +373,27 @@ impl Blocks {
             rows: axis(align.0, image.extent.height, window.y, window.height),
             columns: axis(align.1, image.extent.width, window.x, window.width),
             pixel_bytes: channels.saturating_mul(image.dtype.bytes() as u64),
+            planes: match layout {
+                BlockLayout::Strips { planar, .. } | BlockLayout::Tiles { planar, .. } => {
+                    if planar {
+                        input.channels.len() as u64
+                    } else {
+                        1
+                    }
+                }
+                _ => 0,
+            },
         }
+    }
+
+    /// Blocks that `rect` meets.
+    fn in_rect(&self, rect: Rect) -> u64 {
+        let meets = |block: u64, start: u64, end: u64| {
+            if end > start { end.div_ceil(block) - start / block } else { 0 }
+        };
+        meets(self.rows.block, rect.y, rect.bottom())
+            .saturating_mul(meets(self.columns.block, rect.x, rect.right()))
+            .saturating_mul(self.planes)
     }
 
     /// Bytes of all blocks that chunks touch, each counted for every chunk that touches it.

@@ -12,9 +12,9 @@ pub(crate) struct Reorder<T> {
 }
 
 impl<T> Reorder<T> {
-    /// Nothing held; chunk 0 is first.
-    pub(crate) fn new() -> Reorder<T> {
-        Reorder { next: 0, held: VecDeque::new() }
+    /// Nothing held; chunk `first` is given first.
+    pub(crate) fn new(first: u64) -> Reorder<T> {
+        Reorder { next: first, held: VecDeque::new() }
     }
 
     /// Takes a chunk that has not been given yet.
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn items_leave_in_order_whatever_order_they_come_in() {
-        let mut reorder = Reorder::new();
+        let mut reorder = Reorder::new(0);
         let mut out = Vec::new();
         for i in [2, 0, 1, 5, 4, 3] {
             reorder.put(i, i * 10);

@@ -9,9 +9,13 @@ use outcrop_core::{
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::pass::Pass;
+use crate::bad::BadBlock;
+use crate::checkpoint::{Begun, Checkpoint, Record};
+use crate::describe::PlanFacts;
+use crate::pass::{Pass, Saver};
 use crate::plan::{Input, Plan};
 use crate::report::{Clock, Meter, Report};
+use crate::runs::Runs;
 use crate::work::{Slot, guard, unwound};
 
 /// Jobs that decode less than this, or are one chunk, run on the caller's thread: waking others costs more.
@@ -53,7 +57,13 @@ pub struct Runtime {
     pool: Mutex<Option<Arc<ThreadPool>>>,
     /// Jobs that hold part of the budget.
     active: AtomicUsize,
+    checkpoint: Option<Checkpoint>,
+    plans: Mutex<Vec<PlanFacts>>,
+    plans_only: bool,
 }
+
+/// Plans that a runtime keeps for its report.
+const MOST_PLANS: usize = 1000;
 
 impl Runtime {
     /// A runtime; threads start with the first job that needs them.
@@ -69,7 +79,48 @@ impl Runtime {
                 options.threads
             )));
         }
-        Ok(Runtime { options, meter: Meter::default(), pool: Mutex::new(None), active: AtomicUsize::new(0) })
+        Ok(Runtime {
+            options,
+            meter: Meter::default(),
+            pool: Mutex::new(None),
+            active: AtomicUsize::new(0),
+            checkpoint: None,
+            plans: Mutex::new(Vec::new()),
+            plans_only: false,
+        })
+    }
+
+    /// Saves what jobs have done in a checkpoint, and goes on from it. Jobs then run one after another, the same ones
+    /// in the same order in every process of the run.
+    ///
+    /// A job that is cancelled saves, answers [`Error::Cancelled`], and [`Checkpoint::is_stopped`] says so. The file
+    /// stays until [`Checkpoint::complete`].
+    pub fn with_checkpoint(mut self, checkpoint: Checkpoint) -> Runtime {
+        self.checkpoint = Some(checkpoint);
+        self
+    }
+
+    /// Makes every job stop where its plan is made: it answers [`Error::Cancelled`] before anything is read, and
+    /// [`plans`](Runtime::plans) has the plan.
+    pub fn planning_only(mut self) -> Runtime {
+        self.plans_only = true;
+        self
+    }
+
+    /// The checkpoint, if there is one.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// The plans of the jobs so far, of the first 1000.
+    pub fn plans(&self) -> Vec<PlanFacts> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The storage blocks that could not be read and were filled, since this was last asked, and how often others
+    /// were met that are too many to be listed.
+    pub fn take_bad_blocks(&self) -> (Vec<BadBlock>, u64) {
+        self.meter.bad.take()
     }
 
     /// The options that it was made with.
@@ -79,7 +130,7 @@ impl Runtime {
 
     /// What all jobs so far have done, and where their time went.
     pub fn report(&self) -> Report {
-        self.meter.report(self.options.budget.most_used())
+        self.meter.report(self.options.budget.most_used(), self.options.threads)
     }
 
     /// Workers that the budget allows for a plan: fewer than the threads where partials are large.
@@ -102,33 +153,62 @@ impl Runtime {
     /// [`Error::Chunk`] for the lowest chunk that failed; [`Error::Cancelled`].
     pub fn reduce<K: Reduce>(&self, plan: &Plan, inputs: &[Input<'_>], kernel: &K) -> Result<K::Partial> {
         let partial_bytes = plan.partial_bytes().max(kernel.partial_bytes());
-        self.job(plan, partial_bytes, |workers| {
+        self.job(plan, partial_bytes, |workers, saved| {
             let partials = Mutex::new(Vec::<K::Partial>::new());
             let lock = || partials.lock().unwrap_or_else(PoisonError::into_inner);
-            let pass = Pass::new(self, plan, inputs, workers)?;
+            let torn = AtomicUsize::new(0);
+            if let Some(state) = saved.state() {
+                lock().push(unwound(|| kernel.load(state)).map_err(|why| saved.refuse(&why))?);
+            }
+            let merged = || {
+                let taken = std::mem::take(&mut *lock());
+                let merge = |mut all: K::Partial, one| {
+                    kernel.merge(&mut all, one);
+                    all
+                };
+                taken.into_iter().reduce(merge).unwrap_or_else(|| kernel.start())
+            };
+            let save = |finished: &Runs, write| {
+                unwound(|| {
+                    if torn.load(Ordering::SeqCst) > 0 {
+                        return Ok(());
+                    }
+                    let all = merged();
+                    let state = kernel.save(&all);
+                    lock().push(all);
+                    saved.save(&self.meter, finished, state, write)
+                })
+            };
             let fold = |slot: &mut Slot| {
                 slot.compute(inputs, &self.meter, |chunk| {
                     let taken = lock().pop();
                     let mut partial = taken.unwrap_or_else(|| kernel.start());
+                    // Half a chunk must not be saved; what was saved before stays good.
+                    torn.fetch_add(1, Ordering::SeqCst);
                     kernel.fold(&mut partial, chunk)?;
+                    torn.fetch_sub(1, Ordering::SeqCst);
                     lock().push(partial);
                     Ok(())
                 })
             };
+            let (is_due, save_now) = (|| saved.is_due(), |finished: &Runs| save(finished, true));
+            let saver = saved.is_kept().then_some(Saver { is_due: &is_due, save: &save_now });
+            let pass = Pass::new(self, plan, inputs, workers, saved.finished.clone(), saver)?;
+            if saved.is_kept() {
+                // Also proves, before hours of work, that it can be saved.
+                save(&saved.finished, true)?;
+            }
             if self.is_inline(plan) {
                 pass.inline(&fold, &mut |_| Ok(()));
             } else {
                 pass.reduce(&*self.pool()?, &fold)?;
             }
-            pass.outcome()?;
-            let partials = partials.into_inner().unwrap_or_else(PoisonError::into_inner);
-            unwound(|| {
-                let merge = |mut all: K::Partial, one| {
-                    kernel.merge(&mut all, one);
-                    all
-                };
-                Ok(partials.into_iter().reduce(merge).unwrap_or_else(|| kernel.start()))
-            })
+            let outcome = pass.outcome();
+            if saved.is_kept() && matches!(outcome, Ok(()) | Err(Error::Cancelled)) {
+                save(&pass.finished(), false)?;
+            }
+            outcome?;
+            unwound(|| Ok(merged()))
         })
     }
 
@@ -139,62 +219,108 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`reduce`](Runtime::reduce); [`Error::Usage`] for a plan of another job; what the sink answers at the end.
-    pub fn write(
-        &self,
-        plan: &Plan,
-        inputs: &[Input<'_>],
-        map: &dyn Map,
-        mut sink: Box<dyn Sink>,
-    ) -> Result<()> {
+    pub fn write(&self, plan: &Plan, inputs: &[Input<'_>], map: &dyn Map, sink: Box<dyn Sink>) -> Result<()> {
         let output = plan.output().filter(|o| (o.dtype, o.channels) == map.output());
         let output = output.ok_or_else(|| Error::Usage("the plan is not one of this map's output".into()))?;
-        self.job(plan, 0, |workers| {
-            let (pass, encoder, corner) =
-                (Pass::new(self, plan, inputs, workers)?, sink.encoder(), plan.grid().window());
+        self.job(plan, 0, |workers, saved| {
+            let (encoder, corner) = (sink.encoder(), plan.grid().window());
             let place = |rect: Rect| Rect { y: rect.y - corner.y, x: rect.x - corner.x, ..rect };
+            // The sink's thread commits; the feeder's saves, while nothing is on its way to the sink.
+            let sink = Mutex::new(sink);
+            let lock = || sink.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = || {
+                let state = unwound(|| lock().checkpoint())?;
+                state.ok_or_else(|| {
+                    Error::Usage(
+                        "an output that is not a file cannot be gone on with (no --checkpoint)".into(),
+                    )
+                })
+            };
+            let save = |finished: &Runs, write| saved.save(&self.meter, finished, state()?, write);
+            if saved.is_kept() {
+                if saved.finished.prefix().is_none() {
+                    return Err(saved.refuse(&Error::Format("its output has a gap".into())));
+                }
+                if saved.state().is_some_and(|was| state().is_ok_and(|is| is != was)) {
+                    return Err(Error::Usage(
+                        "the output was not opened where the checkpoint left it".into(),
+                    ));
+                }
+                save(&saved.finished, true)?;
+            }
             let make = |slot: &mut Slot| {
                 let output = (output, place(slot.rect));
                 slot.make(inputs, &self.meter, map, output, &*encoder)
             };
             let mut commit = |slot: &mut Slot| {
                 guard("write", slot.index, slot.rect, || {
-                    self.meter
-                        .time(Clock::Commit, || sink.commit(slot.index, place(slot.rect), &mut slot.encoded))
+                    let place = place(slot.rect);
+                    self.meter.time(Clock::Commit, || lock().commit(slot.index, place, &mut slot.encoded))
                 })
             };
+            let (is_due, save_now) = (|| saved.is_due(), |finished: &Runs| save(finished, true));
+            let saver = saved.is_kept().then_some(Saver { is_due: &is_due, save: &save_now });
+            let pass = Pass::new(self, plan, inputs, workers, saved.finished.clone(), saver)?;
             if self.is_inline(plan) {
                 pass.inline(&make, &mut commit);
             } else {
                 pass.write(&*self.pool()?, &make, &mut commit)?;
             }
-            pass.outcome()?;
-            if self.options.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
+            let mut outcome = pass.outcome();
+            if outcome.is_ok() && self.options.cancel.is_cancelled() {
+                outcome = Err(Error::Cancelled);
             }
+            if saved.is_kept() && matches!(outcome, Err(Error::Cancelled)) {
+                save(&pass.finished(), false)?;
+            }
+            outcome?;
+            drop(pass);
             drop(encoder);
+            let sink = sink.into_inner().unwrap_or_else(PoisonError::into_inner);
             unwound(|| self.meter.time(Clock::Commit, || sink.finish()))
         })
     }
 
     /// Takes what a job needs at least, runs it and tells the observer.
-    fn job<R>(&self, plan: &Plan, partial_bytes: u64, run: impl FnOnce(usize) -> Result<R>) -> Result<R> {
-        self.meter.job();
+    fn job<R>(
+        &self,
+        plan: &Plan,
+        partial_bytes: u64,
+        run: impl FnOnce(usize, &Saved<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if plans.len() < MOST_PLANS {
+            plans.push(PlanFacts::of(plan, self));
+        }
+        drop(plans);
+        if self.plans_only {
+            return Err(Error::Cancelled);
+        }
+        self.meter.job(plan.blocks());
         self.meter.time(Clock::Wall, || {
             let _active = Active::enter(&self.active);
-            let (workers, _permit) = self.admit(plan, partial_bytes)?;
-            let started =
-                Event::Started { stage: plan.stage().into(), chunks: plan.chunks(), bytes: plan.bytes() };
-            self.options.observer.event(started);
-            let done = run(workers);
-            self.options.observer.event(Event::Finished);
+            let saved = Saved::begin(self, plan)?;
+            // Saving takes the bytes of one more partial.
+            let saving = if saved.is_kept() { partial_bytes } else { 0 };
+            let done = self.admit(plan, partial_bytes, saving).and_then(|(workers, _permit)| {
+                let started =
+                    Event::Started { stage: plan.stage().into(), chunks: plan.chunks(), bytes: plan.bytes() };
+                self.options.observer.event(started);
+                let done = run(workers, &saved);
+                self.options.observer.event(Event::Finished);
+                done
+            });
+            if let (Err(Error::Cancelled), Some((checkpoint, _))) = (&done, &saved.kept) {
+                checkpoint.stop()?;
+            }
             done
         })
     }
 
     /// Takes the partials and the first chunk in one permit, so that no job can hold the one and starve for the
     /// other. More chunks come later, where they are free.
-    fn admit(&self, plan: &Plan, partial_bytes: u64) -> Result<(usize, Permit)> {
-        let (budget, chunk_bytes) = (&self.options.budget, plan.chunk_bytes());
+    fn admit(&self, plan: &Plan, partial_bytes: u64, saving: u64) -> Result<(usize, Permit)> {
+        let (budget, chunk_bytes) = (&self.options.budget, plan.chunk_bytes().saturating_add(saving));
         let least = chunk_bytes.saturating_add(partial_bytes);
         loop {
             if self.options.cancel.is_cancelled() {
@@ -247,6 +373,49 @@ impl Runtime {
                 Error::io(format!("start {threads} threads (fewer: -j)"), std::io::Error::other(e))
             })?;
         Ok(pool.insert(Arc::new(made)).clone())
+    }
+}
+
+/// What an earlier process has done of a job, and where this one notes what it does.
+struct Saved<'a> {
+    /// The checkpoint and the job's number in it.
+    kept: Option<(&'a Checkpoint, usize)>,
+    finished: Runs,
+    record: Option<Record>,
+}
+
+impl<'a> Saved<'a> {
+    fn begin(runtime: &'a Runtime, plan: &Plan) -> Result<Saved<'a>> {
+        let Some(checkpoint) = &runtime.checkpoint else {
+            return Ok(Saved { kept: None, finished: Runs::default(), record: None });
+        };
+        let Begun { number, finished, record } = checkpoint.begin(plan)?;
+        let bad = record.as_ref().map_or(&[][..], |record| &record.bad);
+        runtime.meter.bad.load(bad).map_err(|why| checkpoint.refuse(&Error::Format(why)))?;
+        Ok(Saved { kept: Some((checkpoint, number)), finished, record })
+    }
+
+    fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// The state that was saved; `None` where there is none yet.
+    fn state(&self) -> Option<&[u8]> {
+        self.record.as_ref().map(|record| &*record.state).filter(|state| !state.is_empty())
+    }
+
+    fn is_due(&self) -> bool {
+        self.kept.is_some_and(|(checkpoint, _)| checkpoint.is_due())
+    }
+
+    fn save(&self, meter: &Meter, finished: &Runs, state: Vec<u8>, write: bool) -> Result<()> {
+        self.kept.map_or(Ok(()), |(checkpoint, number)| {
+            checkpoint.save(number, finished, state, meter.bad.save(), write)
+        })
+    }
+
+    fn refuse(&self, why: &Error) -> Error {
+        self.kept.map_or_else(|| Error::Format(why.to_string()), |(checkpoint, _)| checkpoint.refuse(why))
     }
 }
 

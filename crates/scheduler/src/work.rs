@@ -114,9 +114,10 @@ fn compute(
     let mut reads: Vec<Read<'_>> = Vec::with_capacity(inputs.len());
     guard("decode", index, rect, || {
         meter.time(Clock::Decode, || {
-            for (input, scratch) in inputs.iter().zip(scratches) {
+            for (number, (input, scratch)) in (0..).zip(inputs.iter().zip(scratches)) {
                 let request = Request { rect, channels: &input.channels };
                 let read = input.source.read(&request, scratch)?;
+                meter.bad.note(number, read.holes);
                 let (got, wanted) = (read.pixels.shape(), shape_of(rect, input.channels.len() as u64)?);
                 if got != wanted {
                     return Err(Error::Format(format!("the source gave pixels of {got:?}, not {wanted:?}")));

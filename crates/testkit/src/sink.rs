@@ -90,6 +90,14 @@ impl MemorySink {
         self
     }
 
+    /// A sink that goes on where another one, which collected that, was checkpointed with `state`: what was committed
+    /// later is forgotten, as a file is truncated.
+    pub fn resume(pixel_bytes: u64, collected: &Collected, state: &[u8]) -> MemorySink {
+        let kept = usize::from_le_bytes(state.try_into().expect("the state of a MemorySink"));
+        collected.state().chunks.truncate(kept);
+        MemorySink { collected: collected.clone(), ..MemorySink::new(pixel_bytes) }
+    }
+
     /// A handle on what the sink is given.
     pub fn collected(&self) -> Collected {
         self.collected.clone()
@@ -113,6 +121,10 @@ impl Sink for MemorySink {
         strike(self.commit, index)?;
         self.collected.state().chunks.push((index, rect, encoded.bytes().to_vec()));
         Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(Some(self.collected.state().chunks.len().to_le_bytes().to_vec()))
     }
 
     fn finish(self: Box<Self>) -> Result<()> {

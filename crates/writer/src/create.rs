@@ -85,6 +85,9 @@ pub struct Options {
     pub byte_order: Option<ByteOrder>,
     /// What only TIFF has.
     pub tiff: tiff::TiffOptions,
+    /// The state of an unfinished output of the same image and options, as [`Sink::checkpoint`] gave it, to go on
+    /// with. What it says is checked against the partial file.
+    pub resume: Option<Vec<u8>>,
 }
 
 /// A sink that is ready, and what the user should hear about it.
@@ -102,14 +105,16 @@ pub struct Created {
 /// [`PartialFile::create`]); [`Error::Unsupported`] where the format cannot hold the image; [`Error::Io`] where the
 /// system refuses or the disk has too little space for an output whose size is known.
 pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) -> Result<Created> {
+    let resume = options.resume.as_deref();
+    let open = || Output::open(target, options.overwrite, resume.is_some());
     match options.format.map_or_else(|| format_of(target), Ok)? {
         Format::Raw => {
             let order = options.byte_order.unwrap_or(ByteOrder::Little);
-            rows(Output::open(target, options.overwrite)?, None, Vec::new(), image, order)
+            rows(open()?, None, Vec::new(), image, order, resume)
         }
         Format::Npy => {
             let header = npy::header(image.extent, image.dtype);
-            rows(Output::open(target, options.overwrite)?, None, header, image, ByteOrder::Little)
+            rows(open()?, None, header, image, ByteOrder::Little, resume)
         }
         Format::Envi => {
             let Target::Path(path) = target else {
@@ -118,16 +123,21 @@ pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) ->
             let order = options.byte_order.unwrap_or(ByteOrder::Little);
             let content = envi::header(image, order)?.into_bytes();
             let (data, header) = envi::pair(path);
-            let data = PartialFile::create(&data, options.overwrite)?;
-            let file = PartialFile::create(&header, options.overwrite)?;
-            rows(Output::File(data), Some(Sidecar { file, content }), Vec::new(), image, order)
+            let open = if options.resume.is_some() { PartialFile::resume } else { PartialFile::create };
+            let data = open(&data, options.overwrite)?;
+            // It holds nothing before the end.
+            let mut file = PartialFile::create(&header, options.overwrite)?;
+            if options.resume.is_some() {
+                file.notices().clear();
+            }
+            rows(Output::File(data), Some(Sidecar { file, content }), Vec::new(), image, order, resume)
         }
-        Format::Tiff => match Output::open(target, options.overwrite)? {
+        Format::Tiff => match open()? {
             Output::Stream(_) => Err(Error::Usage(
                 "TIFF output needs a file: its directory is completed at the end (--to npy can stream)"
                     .into(),
             )),
-            Output::File(file) => tiff::create(file, image, &options.tiff),
+            Output::File(file) => tiff::create(file, image, &options.tiff, resume),
         },
     }
 }
@@ -152,6 +162,7 @@ fn rows(
     header: Vec<u8>,
     image: &OutputImage<'_>,
     order: ByteOrder,
+    resume: Option<&[u8]>,
 ) -> Result<Created> {
     let mut notices = Vec::new();
     if let Output::File(file) = &mut output {
@@ -160,6 +171,6 @@ fn rows(
     if let Some(sidecar) = &mut sidecar {
         notices.append(sidecar.file.notices());
     }
-    let sink = RowsSink::new(output, sidecar, header, image.extent, image.dtype, order)?;
+    let sink = RowsSink::new(output, sidecar, header, (image.extent, image.dtype), order, resume)?;
     Ok(Created { sink: Box::new(sink), notices })
 }

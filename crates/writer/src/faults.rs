@@ -47,7 +47,8 @@ fn a_stream_that_fails_after_any_byte_is_an_error() {
     for n in (0..total).step_by(37).chain([total - 1, total]) {
         let stream = Output::Stream(Stream::new(Failing(n), "pipe".into()));
         let sink =
-            RowsSink::new(stream, None, header.clone(), EXTENT, DataType::U16, ByteOrder::Little).unwrap();
+            RowsSink::new(stream, None, header.clone(), (EXTENT, DataType::U16), ByteOrder::Little, None)
+                .unwrap();
         let answer = run(Box::new(sink));
         if n == total {
             answer.unwrap();
@@ -72,7 +73,7 @@ fn a_disk_that_is_full_after_any_byte_leaves_no_file() {
     let path = folder.path().join("a.tif");
     let attempt = |limit| {
         let file = PartialFile::create(&path, Overwrite::Refuse)?.limited(limit);
-        run(tiff::create(file, &image, &options)?.sink)
+        run(tiff::create(file, &image, &options, None)?.sink)
     };
     attempt(u64::MAX).unwrap();
     let whole = std::fs::metadata(&path).unwrap().len();
@@ -92,7 +93,8 @@ fn an_uncompressed_output_that_cannot_fit_fails_before_the_first_pixel() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.raw");
     let file = PartialFile::create(&path, Overwrite::Refuse).unwrap().limited(40 * 48 * 2 - 1);
-    let made = RowsSink::new(Output::File(file), None, Vec::new(), EXTENT, DataType::U16, ByteOrder::Little);
+    let made =
+        RowsSink::new(Output::File(file), None, Vec::new(), (EXTENT, DataType::U16), ByteOrder::Little, None);
     assert!(matches!(made, Err(Error::Io { .. })));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }

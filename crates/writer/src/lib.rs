@@ -34,6 +34,7 @@ mod npy;
 mod output;
 mod partial;
 mod positioned;
+mod resume;
 mod rows;
 mod sys;
 pub mod tiff;

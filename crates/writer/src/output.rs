@@ -34,7 +34,7 @@ pub(crate) struct Stream {
 }
 
 impl Output {
-    pub(crate) fn open(target: Target<'_>, overwrite: Overwrite) -> Result<Output> {
+    pub(crate) fn open(target: Target<'_>, overwrite: Overwrite, resume: bool) -> Result<Output> {
         let path = match target {
             Target::Stdout => return Ok(Output::Stream(stdout())),
             Target::Path(path) if path == Path::new("/dev/stdout") => return Ok(Output::Stream(stdout())),
@@ -45,7 +45,8 @@ impl Output {
             kind.is_fifo() || kind.is_char_device() || kind.is_block_device()
         });
         if !is_stream {
-            return PartialFile::create(path, overwrite).map(Output::File);
+            let open = if resume { PartialFile::resume } else { PartialFile::create };
+            return open(path, overwrite).map(Output::File);
         }
         let name = path.display().to_string();
         let file =

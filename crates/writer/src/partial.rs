@@ -30,6 +30,8 @@ pub struct PartialFile {
     path: PathBuf,
     overwrite: Overwrite,
     notices: Vec<String>,
+    /// Whether the partial file stays where this is dropped.
+    kept: bool,
 }
 
 impl PartialFile {
@@ -42,6 +44,18 @@ impl PartialFile {
     /// [`Error::Usage`] where the output exists and may not be overwritten, is not a regular file, its folder is
     /// missing, or another run is writing it; [`Error::Io`] where the folder cannot be written.
     pub fn create(path: &Path, overwrite: Overwrite) -> Result<PartialFile> {
+        PartialFile::open(path, overwrite, false)
+    }
+
+    /// Goes on with the partial file that an earlier run has [kept](PartialFile::keep), as it is.
+    ///
+    /// # Errors
+    /// As [`create`](PartialFile::create); [`Error::Usage`] where there is none.
+    pub fn resume(path: &Path, overwrite: Overwrite) -> Result<PartialFile> {
+        PartialFile::open(path, overwrite, true)
+    }
+
+    fn open(path: &Path, overwrite: Overwrite, resume: bool) -> Result<PartialFile> {
         let path = resolve(path, overwrite)?;
         let name = path
             .file_name()
@@ -52,13 +66,30 @@ impl PartialFile {
         let partial = path.with_file_name(hidden);
 
         let mut notices = Vec::new();
-        let file = open_locked(&partial, &path, &mut notices)?;
+        if resume && !partial.is_file() {
+            return Err(Error::Usage(format!(
+                "{}: the unfinished output {} is gone (remove the checkpoint to start again)",
+                path.display(),
+                partial.display()
+            )));
+        }
+        let file = open_locked(&partial, &path, resume, &mut notices)?;
         if let Ok(old) = fs::metadata(&path) {
             // Best effort: the new file is as readable as the one it replaces.
             let _ = file.set_permissions(old.permissions());
         }
         let file = Arc::new(Positioned::new(file, path.display().to_string()));
-        Ok(PartialFile { file, partial: Some(partial), path, overwrite, notices })
+        Ok(PartialFile { file, partial: Some(partial), path, overwrite, notices, kept: resume })
+    }
+
+    /// Makes what was written durable, and leaves the partial file where this is dropped before it is published.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    pub fn keep(&mut self) -> Result<()> {
+        self.kept = true;
+        let synced = self.file.file().sync_data();
+        synced.map_err(|e| Error::io(format!("write to disk {}", self.path.display()), e))
     }
 
     /// The same on a disk that is full after `bytes`.
@@ -162,7 +193,9 @@ impl PartialFile {
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        if let Some(partial) = self.partial.take() {
+        if let Some(partial) = self.partial.take()
+            && !self.kept
+        {
             let _ = fs::remove_file(partial);
         }
     }
@@ -205,7 +238,8 @@ fn resolve(path: &Path, overwrite: Overwrite) -> Result<PathBuf> {
 
 /// Creates the partial file and locks it, so that a second run of the same output can tell a stale file from one
 /// that is being written.
-fn open_locked(partial: &Path, path: &Path, notices: &mut Vec<String>) -> Result<File> {
+/// With `resume` a file that is there is taken as it is.
+fn open_locked(partial: &Path, path: &Path, resume: bool, notices: &mut Vec<String>) -> Result<File> {
     let io = |e| Error::io(format!("create {}", partial.display()), e);
     // Each turn either returns or has seen another run create or remove the file in between.
     for _ in 0..100 {
@@ -239,7 +273,7 @@ fn open_locked(partial: &Path, path: &Path, notices: &mut Vec<String>) -> Result
         if named.is_none_or(|n| (n.dev(), n.ino()) != (ours.dev(), ours.ino())) {
             continue;
         }
-        if fresh {
+        if fresh || resume {
             return Ok(file);
         }
         fs::remove_file(partial).map_err(io)?;

@@ -60,6 +60,20 @@ impl Positioned {
         self.whole.store(bytes, Ordering::Relaxed);
     }
 
+    /// Reads bytes at `offset`; `false` where the file ends before.
+    ///
+    /// # Errors
+    /// [`Error::Io`] that names the bytes and the place.
+    pub(crate) fn read_all_at(&self, bytes: &mut [u8], offset: u64) -> Result<bool> {
+        match self.file.read_exact_at(bytes, offset) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(e) => {
+                Err(Error::io(format!("read {} bytes at byte {offset} of {}", bytes.len(), self.name), e))
+            }
+        }
+    }
+
     /// Makes the file `len` bytes long; what is new reads as zeros.
     ///
     /// # Errors

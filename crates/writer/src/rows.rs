@@ -15,6 +15,7 @@ use outcrop_core::{
 
 use crate::gather::gather;
 use crate::output::{Output, Stream};
+use crate::resume::{TAIL_BYTES, changed, pack, unpack};
 use crate::{PartialFile, Positioned};
 
 /// A small file that belongs to the output and is published after it.
@@ -30,6 +31,9 @@ pub(crate) struct RowsSink {
     header: Vec<u8>,
     encoder: Arc<RowsEncoder>,
     pixels_done: u64,
+    /// What was committed last.
+    last: Rect,
+    total: u64,
 }
 
 struct RowsEncoder {
@@ -45,9 +49,9 @@ impl RowsSink {
         mut output: Output,
         sidecar: Option<Sidecar>,
         header: Vec<u8>,
-        extent: Extent,
-        dtype: DataType,
+        (extent, dtype): (Extent, DataType),
         order: ByteOrder,
+        resume: Option<&[u8]>,
     ) -> Result<RowsSink> {
         let total = extent
             .samples()
@@ -61,6 +65,7 @@ impl RowsSink {
             })?;
         let place = match &mut output {
             Output::Stream(_) => None,
+            Output::File(partial) if resume.is_some() => Some((partial.file().clone(), header.len() as u64)),
             Output::File(partial) => {
                 partial.ensure_space(total, true)?;
                 let file = partial.file().clone();
@@ -70,7 +75,52 @@ impl RowsSink {
             }
         };
         let encoder = Arc::new(RowsEncoder { extent, dtype, order, place });
-        Ok(RowsSink { output, sidecar, header, encoder, pixels_done: 0 })
+        let last = Rect::of_size(0, 0);
+        let mut sink = RowsSink { output, sidecar, header, encoder, pixels_done: 0, last, total };
+        if let Some(state) = resume {
+            sink.restore(state)?;
+        }
+        Ok(sink)
+    }
+
+    /// Goes on where a checkpoint says, once the file is what it was then.
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let [total, pixels_done, y, x, height, width, tail] = unpack(state)?;
+        let Output::File(file) = &self.output else {
+            return Err(Error::Usage("an output that is not a file cannot be gone on with".into()));
+        };
+        let mut header = vec![0; self.header.len()];
+        let whole = Rect::checked(y, x, height, width).filter(|r| self.encoder.extent.rect().contains(r));
+        let length = file.file().file().metadata().map_or(0, |found| found.len());
+        if total != self.total || length != total {
+            return Err(changed(file, "the length"));
+        }
+        if !file.file().read_all_at(&mut header, 0)? || header != self.header {
+            return Err(changed(file, "the header"));
+        }
+        self.last = whole.ok_or_else(|| changed(file, "the size"))?;
+        if self.tail()? != Some(tail) {
+            return Err(changed(file, "the end"));
+        }
+        self.pixels_done = pixels_done;
+        Ok(())
+    }
+
+    /// The checksum of rows at the end of what was committed last; `None` for a stream.
+    fn tail(&self) -> Result<Option<u64>> {
+        let Some((file, start)) = &self.encoder.place else { return Ok(None) };
+        let pixel = self.encoder.extent.channels * self.encoder.dtype.bytes() as u64;
+        let bytes = (self.last.width * pixel).min(TAIL_BYTES);
+        let mut row = vec![0; bytes as usize];
+        let rows = TAIL_BYTES.checked_div(bytes).unwrap_or(0).min(self.last.height);
+        let mut sum = crc32fast::Hasher::new();
+        for y in self.last.bottom() - rows..self.last.bottom() {
+            if !file.read_all_at(&mut row, start + self.encoder.offset(y, self.last.x))? {
+                return Ok(None);
+            }
+            sum.update(&row);
+        }
+        Ok(Some(sum.finalize().into()))
     }
 
     fn start_stream<'a>(stream: &'a mut Stream, header: &mut Vec<u8>) -> Result<&'a mut Stream> {
@@ -101,7 +151,21 @@ impl Sink for RowsSink {
             RowsSink::start_stream(stream, &mut self.header)?.write_all(encoded.bytes())?;
         }
         self.pixels_done += rect.area();
+        self.last = rect;
         Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
+        if let Output::File(file) = &mut self.output {
+            file.keep()?;
+        }
+        let r = self.last;
+        let tail = self.tail()?;
+        Ok(tail.map(|tail| pack([self.total, self.pixels_done, r.y, r.x, r.height, r.width, tail])))
+    }
+
+    fn bytes_bound(&self) -> Option<u64> {
+        Some(self.total)
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {

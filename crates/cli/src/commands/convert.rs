@@ -15,8 +15,8 @@ pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     let mut output = resolve::output(&args.output, &args.target, Some(&args.input))?;
     resolve::tiff(&args.tiff, &mut output)?;
     let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan };
-    let session = Session::begin(&args.running, cancel)?;
-    outcrop::convert(&session.runtime, &*source, &region, &options, &output).with_context(name)?;
-    session.end();
-    Ok(())
+    let what = format!("convert {:?} {options:?} {output:?}", args.reading);
+    let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;
+    let done = outcrop::convert(&session.runtime, &*source, &region, &options, &output).with_context(name);
+    session.end(&args.input, done)
 }

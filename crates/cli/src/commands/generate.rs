@@ -15,10 +15,13 @@ pub(crate) fn run(args: &Generate, cancel: &CancelToken) -> anyhow::Result<()> {
     let extent = Extent::new(args.height, args.width, args.channels);
     let source = Synthetic::new(pattern, extent, args.dtype, args.seed, args.count)?;
     let output = resolve::output(&args.output, &args.target, None)?;
-    let session = Session::begin(&args.running, cancel)?;
+    let what = format!(
+        "generate {:?} {extent:?} {} {} {} {output:?}",
+        args.pattern, args.dtype, args.seed, args.count
+    );
+    let session = Session::begin(&args.running, cancel, &[], &what)?;
     let region = Region { chunk: args.running.chunk, ..Region::all() };
     debug_assert_eq!(source.image().extent, extent);
-    outcrop::convert(&session.runtime, &source, &region, &ConvertOptions::default(), &output)?;
-    session.end();
-    Ok(())
+    let done = outcrop::convert(&session.runtime, &source, &region, &ConvertOptions::default(), &output);
+    session.end(&args.output, done.map_err(Into::into))
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Context;
-use outcrop::{CancelToken, ChannelReduction, Op, Region, Source, StatsOptions};
+use outcrop::{CancelToken, ChannelReduction, MeanOfAll, Op, Region, Source, StatsOptions};
 use serde_json::json;
 
 use crate::args::{Mean, Nan};
@@ -30,17 +30,25 @@ pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
         mask: mask.get(),
         ..ChannelReduction::new(Op::Mean)
     };
-    let session = Session::begin(&args.running, cancel)?;
-    outcrop::reduce_channels(&session.runtime, &*source, &region, &options, &output).with_context(name)?;
-    session.end();
-    Ok(())
+    let what = format!("mean {:?} {:?} {:?} {dtype:?} {output:?}", args.reading, args.types, args.validity);
+    let inputs = resolve::inputs(&args.input, &args.validity);
+    let session = Session::begin(&args.running, cancel, &inputs, &what)?;
+    let done = outcrop::reduce_channels(&session.runtime, &*source, &region, &options, &output);
+    session.end(&args.input, done.map_err(Into::into)).with_context(name)
 }
 
 fn number(args: &Mean, source: &dyn Source, region: &Region, cancel: &CancelToken) -> anyhow::Result<()> {
     let mask = resolve::mask(&args.validity, source.image())?;
     let options = StatsOptions { validity: resolve::validity(&args.validity), mask: mask.get() };
-    let session = Session::begin(&args.running, cancel)?;
-    let found = outcrop::mean_of_all(&session.runtime, source, region, &options)?;
+    let what = format!("mean of all {:?} {:?} {:?}", args.reading, args.types, args.validity);
+    let inputs = resolve::inputs(&args.input, &args.validity);
+    let session = Session::begin(&args.running, cancel, &inputs, &what)?;
+    let done = outcrop::mean_of_all(&session.runtime, source, region, &options);
+    let done = done.map_err(Into::into).and_then(|found| print(args, source, region, &found));
+    session.end(&args.input, done)
+}
+
+fn print(args: &Mean, source: &dyn Source, region: &Region, found: &MeanOfAll) -> anyhow::Result<()> {
     if args.json {
         json::print(&json!({
             "schema": SCHEMA,
@@ -56,6 +64,5 @@ fn number(args: &Mean, source: &dyn Source, region: &Region, cancel: &CancelToke
             None => writeln!(out, "null")?,
         }
     }
-    session.end();
     Ok(())
 }

@@ -9,6 +9,7 @@ mod info;
 mod mean;
 mod reduce;
 mod stats;
+mod verify;
 
 use outcrop::CancelToken;
 
@@ -23,6 +24,7 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Mean(args) => mean::run(args, cancel),
         Command::Convert(args) => convert::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),
+        Command::Verify(args) => verify::run(args, cancel),
         Command::Formats(args) => formats::run(args),
         Command::Completions(args) => completions::run(args),
     }

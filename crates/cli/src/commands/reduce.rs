@@ -54,10 +54,9 @@ fn over_channels(
         omit_nan: args.validity.nan == Some(Nan::Omit),
         mask: mask.get(),
     };
-    let session = Session::begin(&args.running, cancel)?;
-    outcrop::reduce_channels(&session.runtime, source, region, &options, &output)?;
-    session.end();
-    Ok(())
+    let session = begin(args, &output, cancel)?;
+    let done = outcrop::reduce_channels(&session.runtime, source, region, &options, &output);
+    session.end(&args.input, done.map_err(Into::into))
 }
 
 fn over_axes(
@@ -77,15 +76,30 @@ fn over_axes(
     };
     let options =
         AxisReduction { op: op(args), over, validity: resolve::validity(&args.validity), mask: mask.get() };
-    let session = Session::begin(&args.running, cancel)?;
-    let found = outcrop::reduce_axes(&session.runtime, source, region, &options)?;
-    session.say_passes(found.passes);
-    match output {
-        Some(output) => found.write(&session.runtime, dtype, &output)?,
-        None => print(args, over, dtype, &found, source, region)?,
-    }
-    session.end();
-    Ok(())
+    let session = begin(args, &output, cancel)?;
+    let answer = || -> anyhow::Result<()> {
+        let found = outcrop::reduce_axes(&session.runtime, source, region, &options)?;
+        session.say_passes(found.passes);
+        match &output {
+            Some(output) => Ok(found.write(&session.runtime, dtype, output)?),
+            None => print(args, over, dtype, &found, source, region),
+        }
+    };
+    let done = answer();
+    session.end(&args.input, done)
+}
+
+/// A session for this command: all that changes the result is part of a checkpoint's identity.
+fn begin(args: &Reduce, output: &impl std::fmt::Debug, cancel: &CancelToken) -> anyhow::Result<Session> {
+    let what = format!(
+        "reduce {:?} {:?} {:?} {:?} {:?} {output:?}",
+        op(args),
+        args.over,
+        args.reading,
+        args.types,
+        args.validity
+    );
+    Session::begin(&args.running, cancel, &resolve::inputs(&args.input, &args.validity), &what)
 }
 
 fn needs_output(axes: &str) -> Error {

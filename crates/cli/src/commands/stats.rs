@@ -44,9 +44,22 @@ struct Matrices {
 
 /// Measures each input.
 pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
-    let session = Session::begin(&args.running, cancel)?;
+    let what = format!(
+        "stats {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        args.reading,
+        args.dtype,
+        args.validity,
+        args.percentiles,
+        args.histogram,
+        (args.all_channels, args.moments, args.unique),
+        (args.covariance, args.ddof),
+        args.method,
+    );
+    let inputs: Vec<_> =
+        args.inputs.iter().map(|path| path.as_path()).chain(args.validity.mask.as_deref()).collect();
+    let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let mut shown = 0;
-    resolve::for_each_input(&args.inputs, |path| {
+    let done = resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
         let image = source.image();
         let mask = resolve::mask(&args.validity, image)?;
@@ -56,7 +69,12 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
             let found = outcrop::measure(&session.runtime, &*source, &region, &options)?;
             Ok((region, found))
         };
-        let (region, found) = answer().with_context(|| path.display().to_string())?;
+        let answer = answer();
+        if session.is_planned(&answer) {
+            return Ok(());
+        }
+        let (region, found) = answer.with_context(|| path.display().to_string())?;
+        session.note_bad(path);
         session.say_passes(found.passes);
         if args.json {
             return json::print(&report(args, info::summary(path, image, &region)?, found));
@@ -84,9 +102,8 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
         shown += 1;
         let mut out = std::io::stdout().lock();
         Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
-    })?;
-    session.end();
-    Ok(())
+    });
+    session.end(&args.inputs[args.inputs.len() - 1], done)
 }
 
 /// What was asked for, but for the mask.

@@ -5,6 +5,7 @@ mod mean;
 mod measure;
 mod reduce;
 mod stats;
+mod verify;
 mod write;
 
 pub use convert::{ConvertOptions, ScaleBy, convert};
@@ -12,3 +13,4 @@ pub use mean::{MeanOptions, mean};
 pub use measure::{Ddof, Figures, MeasureOptions, Measured, measure};
 pub use reduce::{AxisReduction, ChannelReduction, Reduced, reduce_axes, reduce_channels};
 pub use stats::{MeanOfAll, StatsOptions, mean_of_all, stats};
+pub use verify::verify;

@@ -1,7 +1,7 @@
 //! The one way in which jobs write pixels.
 
 use outcrop_core::{Channels, DataType, Event, Extent, Map, Metadata, Rect, Result, Sink, Source, Value};
-use outcrop_scheduler::{Input, Plan, Runtime};
+use outcrop_scheduler::{Checkpoint, Input, Plan, Runtime};
 use outcrop_writer::{OutputImage, create};
 
 use crate::Output;
@@ -37,7 +37,9 @@ impl<'a> Write<'a> {
     ) -> Result<Opened<'a>> {
         let extent = Extent::new(self.window.height, self.window.width, channels);
         let made = OutputImage { extent, dtype, metadata: self.metadata, nodata: self.nodata };
-        let created = create(output.target(), &made, &output.options)?;
+        let mut options = output.options.clone();
+        options.resume = runtime.checkpoint().and_then(Checkpoint::output_state);
+        let created = create(output.target(), &made, &options)?;
         for notice in created.notices {
             runtime.options().observer.event(Event::Warning(notice));
         }

@@ -1,0 +1,234 @@
+//! Runs that are killed and begun again, planned, reported, and that meet bad blocks.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use crate::util::{Folder, Outcome, finish};
+
+const SIZE: [&str; 4] = ["--width", "700", "--height", "600"];
+const TILED: [&str; 8] =
+    ["--co", "TILED=YES", "--co", "BLOCKXSIZE=64", "--co", "BLOCKYSIZE=64", "--co", "COMPRESS=DEFLATE"];
+/// Small chunks and a save after each: a run of a second, wherever it is killed.
+const SAVED: [&str; 7] = ["-q", "--checkpoint", "run.ckpt", "--checkpoint-every", "0ms", "--chunk", "64,64"];
+
+/// A folder with noise in compressed tiles.
+fn noise() -> Folder {
+    let folder = Folder::new();
+    folder.ok(&[&["generate", "noise", "in.npy", "-q"], &SIZE[..]].concat());
+    folder.ok(&[&["convert", "in.npy", "in.tif", "-q"], &TILED[..]].concat());
+    folder
+}
+
+/// Up to `most` milliseconds, another number each time.
+fn moment(most: u64) -> Duration {
+    Duration::from_millis(RandomState::new().hash_one(0) % most)
+}
+
+/// Kills a run that many times and lets it end; what it prints, and how often it had something to go on with.
+fn killed(folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
+    let (mut resumed, mut killed) = (0, 0);
+    let ended = loop {
+        resumed += usize::from(folder.path("run.ckpt").exists());
+        if killed == kills {
+            break finish(folder.command(args));
+        }
+        let mut child = folder.command(args).spawn().unwrap();
+        // At any moment, and every other time once there is something to go on with.
+        while killed % 2 == 1 && !folder.path("run.ckpt").exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(moment(60));
+        child.kill().unwrap();
+        let left = child.wait_with_output().unwrap();
+        if let Some(code) = left.status.code() {
+            // A quick machine: it ended by itself.
+            let stderr = String::from_utf8(left.stderr).unwrap();
+            break Outcome { code: Some(code), stdout: left.stdout, stderr };
+        }
+        killed += 1;
+    };
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{args:?}");
+    assert!(!folder.names().iter().any(|name| name.contains("ckpt") || name.contains("part")));
+    (ended.stdout, resumed)
+}
+
+fn survives(kills: usize) {
+    let folder = noise();
+    let stats = ["stats", "in.tif", "--json"];
+    let wanted = folder.ok(&stats);
+    let (found, resumed) = killed(&folder, &[&stats[..], &SAVED].concat(), kills);
+    assert!(found == wanted && resumed >= 1, "{resumed} times gone on with");
+
+    folder.ok(&["mean", "in.tif", "wanted.npy"]);
+    let (_, resumed) = killed(&folder, &[&["mean", "in.tif", "found.npy"], &SAVED[..]].concat(), kills);
+    assert!(folder.read("found.npy") == folder.read("wanted.npy") && resumed >= 1);
+
+    folder.ok(&[&["convert", "in.tif", "wanted.tif"], &TILED[..], &["--chunk", "64,64"]].concat());
+    let convert = [&["convert", "in.tif", "found.tif"], &TILED[..], &SAVED[..]].concat();
+    let (_, resumed) = killed(&folder, &convert, kills);
+    assert!(folder.read("found.tif") == folder.read("wanted.tif") && resumed >= 1);
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_goes_on_to_the_same_bytes() {
+    survives(5);
+}
+
+#[test]
+#[ignore = "long tier"]
+fn a_run_that_is_killed_fifty_times_goes_on_to_the_same_bytes() {
+    for _ in 0..10 {
+        survives(5);
+    }
+}
+
+#[test]
+fn a_signal_with_a_checkpoint_exits_with_75_and_the_rest_is_done_later() {
+    let folder = noise();
+    folder.ok(&["mean", "in.tif", "wanted.npy"]);
+    let args = [&["mean", "in.tif", "found.npy"], &SAVED[..]].concat();
+    let mut child = folder.command(&args).spawn().unwrap();
+    while !folder.path("run.ckpt").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // SAFETY: kill takes two numbers; the child has not been waited for, so its number is still its own.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    // Another file than the one that the checkpoint is of.
+    let refused = folder.refused(2, &[&args[..], &["--out-dtype", "f64"]].concat());
+    assert!(refused.contains("the checkpoint is of another run"), "{refused}");
+    folder.ok(&args);
+    assert!(folder.read("found.npy") == folder.read("wanted.npy"));
+}
+
+#[test]
+fn an_unfinished_output_that_was_changed_is_not_gone_on_with() {
+    let folder = noise();
+    let args = [&["convert", "in.tif", "out.tif"], &TILED[..], &SAVED[..]].concat();
+    let mut child = folder.command(&args).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(150));
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+    let mut bytes = folder.read(".out.tif.outcrop-part");
+    bytes[5] ^= 1;
+    folder.write(".out.tif.outcrop-part", &bytes);
+    let refused = folder.refused(2, &args);
+    assert!(refused.contains("the directory of the unfinished output"), "{refused}");
+    std::fs::remove_file(folder.path(".out.tif.outcrop-part")).unwrap();
+    assert!(folder.refused(2, &args).contains("is gone"));
+}
+
+#[test]
+fn a_plan_reads_nothing_and_writes_nothing() {
+    let folder = noise();
+    let before = folder.names();
+    let plan = folder.json(&["mean", "in.tif", "out.npy", "--plan=json", "-j", "2"]);
+    assert_eq!(folder.names(), before);
+    let plan = &plan["plan"];
+    assert_eq!(plan["bytes_to_write"], 128 + 700 * 600 * 4);
+    assert_eq!((&plan["decode_amplification"], &plan["limited_by"]), (&1.0.into(), &"chunks".into()));
+    let text = String::from_utf8(folder.ok(&["stats", "in.tif", "in.tif", "--dry-run"])).unwrap();
+    assert_eq!(text.matches("memory at most").count(), 2, "{text}");
+    let outcome = folder.run(&["stats", "in.tif", "--plan", "--memory", "20KiB"]);
+    assert_eq!(outcome.code, Some(5));
+    assert!(String::from_utf8(outcome.stdout).unwrap().contains("does not fit"));
+}
+
+#[test]
+fn a_report_keeps_within_its_plan_and_its_times_add_up() {
+    let folder = noise();
+    folder.ok(&["mean", "in.tif", "out.npy", "--report", "r.json", "--memory", "64MiB", "-j", "2"]);
+    let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+    let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name}: {report}"));
+    assert!(number("most_budget_bytes") <= number("planned_peak_bytes"));
+    assert!(number("planned_peak_bytes") <= number("budget_bytes"));
+    assert!(number("peak_resident_bytes") <= number("budget_bytes") + f64::from(64 << 20));
+    assert_eq!((number("blocks"), number("blocks_decoded")), (110.0, 110.0));
+    for lane in report["lanes"].as_array().unwrap() {
+        let parts: f64 = lane["seconds"].as_object().unwrap().values().map(|s| s.as_f64().unwrap()).sum();
+        let whole = number("wall_seconds") * lane["threads"].as_f64().unwrap();
+        assert!((parts - whole).abs() < 1e-6, "{lane} of {whole}");
+    }
+    assert!(report["sentence"].as_str().unwrap().contains("most of the time"), "{report}");
+}
+
+/// Offset and length of every tile of a classic little-endian TIFF.
+fn tiles(file: &[u8]) -> Vec<(usize, usize)> {
+    let long = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+    let short = |at: usize| u16::from_le_bytes(file[at..at + 2].try_into().unwrap()) as usize;
+    let directory = long(4);
+    let array = |tag: usize| {
+        let entries = (0..short(directory)).map(|i| directory + 2 + 12 * i);
+        let entry = entries.into_iter().find(|&at| short(at) == tag).unwrap();
+        let start = long(entry + 8);
+        (0..long(entry + 4)).map(move |i| long(start + 4 * i))
+    };
+    array(324).zip(array(325)).collect()
+}
+
+#[test]
+fn filled_blocks_are_counted_and_the_others_are_right() {
+    for codec in ["COMPRESS=DEFLATE", "COMPRESS=LZW", "COMPRESS=ZSTD"] {
+        let folder = Folder::new();
+        folder.ok(&["generate", "squares", "good.npy", "-q", "--width", "320", "--height", "192"]);
+        let tiled = ["--co", "TILED=YES", "--co", "BLOCKXSIZE=64", "--co", "BLOCKYSIZE=64", "--co", codec];
+        folder.ok(&[&["convert", "good.npy", "good.tif"], &tiled[..]].concat());
+        let (good, pixels) = (folder.read("good.tif"), folder.read("good.npy"));
+        let places = tiles(&good);
+        assert_eq!(places.len(), 15);
+        for many in [1, 10, 15] {
+            let mut bad = good.clone();
+            let damaged: Vec<_> = (0..many).map(|i| (i * 7 + 3) % 15).collect();
+            for &tile in &damaged {
+                bad[places[tile].0..][..places[tile].1].fill(0xff);
+            }
+            folder.write("bad.tif", &bad);
+
+            assert_eq!(folder.run(&["stats", "bad.tif"]).code, Some(1), "{codec}");
+            let lenient = ["--on-bad-block", "nodata", "--json", "--report", "r.json"];
+            let outcome = folder.run(&[&["stats", "bad.tif"], &lenient[..]].concat());
+            assert_eq!(outcome.code, Some(4), "{codec}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains(&format!("{many} bad block")), "{}", outcome.stderr);
+            let figures: Json = serde_json::from_slice(&outcome.stdout).unwrap();
+            for channel in figures["channels"].as_array().unwrap() {
+                assert_eq!(channel["quarantined"], many * 64 * 64, "{codec}");
+                assert_eq!(channel["valid"], (15 - many) * 64 * 64, "{codec}");
+                assert_eq!(channel["count"], 320 * 192);
+            }
+            let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+            let listed = report["bad_blocks"].as_array().unwrap();
+            let mut blocks: Vec<_> = listed.iter().map(|b| b["block"].as_u64().unwrap() as usize).collect();
+            let mut wanted = damaged.clone();
+            blocks.sort();
+            wanted.sort();
+            assert_eq!(blocks, wanted);
+            for bad in listed {
+                let tile = bad["block"].as_u64().unwrap();
+                assert_eq!(bad["offset"], places[tile as usize].0);
+                assert_eq!(bad["rect"], serde_json::json!([tile % 5 * 64, tile / 5 * 64, 64, 64]));
+            }
+
+            let fill = ["--on-bad-block", "fill=7", "--overwrite"];
+            let outcome = folder.run(&[&["convert", "bad.tif", "out.npy"], &fill[..]].concat());
+            assert_eq!(outcome.code, Some(4), "{codec}: {}", outcome.stderr);
+            let header = pixels.len() - 320 * 192 * 3;
+            for (i, (found, wanted)) in folder.read("out.npy").iter().zip(&pixels).enumerate().skip(header) {
+                let (y, x) = ((i - header) / 960, (i - header) % 960 / 3);
+                let is_bad = damaged.contains(&(y / 64 * 5 + x / 64));
+                assert_eq!(*found, if is_bad { 7 } else { *wanted }, "{codec}, pixel {x}, {y}");
+            }
+
+            let outcome = folder.run(&["verify", "good.tif", "bad.tif"]);
+            let text = String::from_utf8(outcome.stdout).unwrap();
+            assert_eq!(outcome.code, Some(1));
+            assert!(
+                text.contains("good.tif: sound") && text.contains(&format!("bad.tif: {many} bad")),
+                "{text}"
+            );
+            assert!(text.ends_with("1 files are sound, 1 are not\n"), "{text}");
+        }
+    }
+}

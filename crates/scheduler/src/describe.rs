@@ -1,0 +1,122 @@
+//! [`PlanFacts`]: a plan and what this runtime makes of it, as named facts.
+
+use outcrop_core::{Order, Rect};
+
+use crate::plan::Plan;
+use crate::run::Runtime;
+
+/// Everything that is known of a job before it reads anything.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PlanFacts {
+    /// What the job does, in a word or two.
+    pub stage: String,
+    /// The pixels that it is about.
+    pub window: Rect,
+    /// Chunks down and across.
+    pub grid: (u64, u64),
+    /// Rows and columns of a whole chunk.
+    pub chunk_shape: (u64, u64),
+    /// Chunks in all.
+    pub chunks: u64,
+    /// Whether the input is read as a stream, from top to bottom.
+    pub is_stream: bool,
+    /// Bytes of the pixels wanted.
+    pub bytes: u64,
+    /// Stored bytes that are read at most.
+    pub bytes_to_read: u64,
+    /// Bytes of pixels that are decoded at most.
+    pub bytes_to_decode: u64,
+    /// Bytes that the output takes at most: 0 without one, `None` where its format cannot say.
+    pub bytes_to_write: Option<u64>,
+    /// How often a block of the first input is decoded, on average.
+    pub amplification: f64,
+    /// Bytes that a chunk in flight holds at most.
+    pub chunk_bytes: u64,
+    /// Bytes of each worker's partial at most.
+    pub partial_bytes: u64,
+    /// The least budget with which the job runs.
+    pub least_bytes: u64,
+    /// Bytes of the budget in use at once, at most.
+    pub peak_bytes: u64,
+    /// The budget.
+    pub budget_bytes: u64,
+    /// Threads asked for.
+    pub threads: usize,
+    /// Workers that the budget allows.
+    pub workers: usize,
+    /// Chunks in flight at most.
+    pub in_flight: usize,
+    /// What keeps more from being done at once.
+    pub limited_by: LimitedBy,
+}
+
+/// What keeps a job from doing more at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitedBy {
+    /// Nothing: every chunk can be in flight.
+    Chunks,
+    /// The number of threads.
+    Threads,
+    /// The memory budget.
+    Memory,
+    /// The memory budget, so much that the job cannot run at all.
+    DoesNotFit,
+}
+
+impl PlanFacts {
+    /// The facts of a plan as `runtime` would run it.
+    pub fn of(plan: &Plan, runtime: &Runtime) -> PlanFacts {
+        let (workers, in_flight) = (runtime.workers(plan), runtime.in_flight(plan));
+        let options = runtime.options();
+        let (threads, budget_bytes) = (options.threads, options.budget.total());
+        let saving = if runtime.checkpoint().is_some() { plan.partial_bytes() } else { 0 };
+        let least_bytes = plan.least_bytes().saturating_add(saving);
+        let peak = plan.chunk_bytes().saturating_mul(in_flight.max(1) as u64).saturating_add(saving);
+        let peak = peak.saturating_add(plan.partial_bytes().saturating_mul(workers as u64));
+        let most = threads.saturating_mul(2).saturating_add(2) as u64;
+        let limited_by = if least_bytes > budget_bytes {
+            LimitedBy::DoesNotFit
+        } else if workers < threads || (in_flight as u64) < plan.chunks().min(most) {
+            LimitedBy::Memory
+        } else if plan.chunks() <= most {
+            LimitedBy::Chunks
+        } else {
+            LimitedBy::Threads
+        };
+        PlanFacts {
+            stage: plan.stage().into(),
+            window: plan.grid().window(),
+            grid: plan.grid().counts(),
+            chunk_shape: plan.grid().shape(),
+            chunks: plan.chunks(),
+            is_stream: plan.order() == Order::Sequential,
+            bytes: plan.bytes(),
+            bytes_to_read: plan.bytes_to_read(),
+            bytes_to_decode: plan.bytes_to_decode(),
+            bytes_to_write: plan.bytes_to_write(),
+            amplification: plan.amplification(),
+            chunk_bytes: plan.chunk_bytes(),
+            partial_bytes: plan.partial_bytes(),
+            least_bytes,
+            peak_bytes: if least_bytes > budget_bytes { least_bytes } else { peak.min(budget_bytes) },
+            budget_bytes,
+            threads,
+            workers,
+            in_flight,
+            limited_by,
+        }
+    }
+}
+
+impl LimitedBy {
+    /// The word for it: `chunks`, `threads`, `memory` or `does not fit`.
+    pub fn name(self) -> &'static str {
+        match self {
+            LimitedBy::Chunks => "chunks",
+            LimitedBy::Threads => "threads",
+            LimitedBy::Memory => "memory",
+            LimitedBy::DoesNotFit => "does not fit",
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Going on with an output that an earlier process has left: its state as bytes, and what is checked before its
+//! partial file is trusted.
+
+use outcrop_core::{Error, Result};
+
+use crate::PartialFile;
+
+/// Bytes at the end of what was committed that are checked.
+pub(crate) const TAIL_BYTES: u64 = 1 << 20;
+
+/// Numbers as bytes, little-endian.
+pub(crate) fn pack<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
+    numbers.iter().flat_map(|n| n.to_le_bytes()).collect()
+}
+
+/// The numbers that [`pack`] made bytes of.
+///
+/// # Errors
+/// [`Error::Format`] for another number of bytes.
+pub(crate) fn unpack<const N: usize>(bytes: &[u8]) -> Result<[u64; N]> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let numbers: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    let numbers = numbers.try_into().ok().filter(|_| rest.is_empty());
+    numbers.ok_or_else(|| Error::Format("the checkpoint is of another kind of output".into()))
+}
+
+/// The error for a partial file that is not as it was left.
+pub(crate) fn changed(file: &PartialFile, what: &str) -> Error {
+    Error::Usage(format!(
+        "{}: {what} of the unfinished output is not as the checkpoint left it (remove the checkpoint to start again)",
+        file.path().display()
+    ))
+}
