@@ -2,11 +2,13 @@
 
 mod convert;
 mod float_mean;
+mod halve;
 mod mean;
 mod reduce_channels;
 
 pub use convert::{Convert, Scale};
 pub(crate) use float_mean::mean_of;
+pub use halve::{Halving, Resample};
 pub use mean::MeanOverChannels;
 pub use reduce_channels::ReduceChannels;
 
