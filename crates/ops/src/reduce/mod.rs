@@ -2,6 +2,7 @@
 
 mod axis;
 pub(crate) mod cell;
+mod compare;
 mod covariance;
 pub mod exact;
 mod extrema;
@@ -16,6 +17,7 @@ mod stats;
 mod unique;
 
 pub use axis::{AxesPartial, Over, ReduceAxes};
+pub use compare::{Compare, ComparePartial, Comparison, Difference};
 pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
 pub use exact::{ExactSum, ExactSums, Rational};
 pub use histogram::{BinCounts, Histogram, HistogramPartial, HistogramSpec};
