@@ -24,17 +24,21 @@
 //! The parts are crates of their own, for those who build other jobs: `outcrop-core` has the words and traits,
 //! `outcrop-reader` sources, `outcrop-ops` kernels, `outcrop-writer` sinks, `outcrop-scheduler` the threads.
 
+mod halved;
 mod jobs;
 mod output;
 mod place;
 mod region;
+mod turned;
 mod validity;
 
 pub use jobs::{
-    ConvertOptions, MeanOfAll, MeanOptions, ScaleBy, StatsOptions, convert, mean, mean_of_all, stats,
+    CompareOptions, ConvertOptions, MeanOfAll, MeanOptions, ScaleBy, StatsOptions, checksum, compare,
+    convert, mean, mean_of_all, stats,
 };
-pub use output::Output;
+pub use output::{Output, Pyramid};
 pub use region::Region;
+pub use turned::Turn;
 pub use validity::{Nodata, ValidityOptions};
 
 #[doc(no_inline)]
@@ -45,8 +49,8 @@ pub use outcrop_core::{
 #[doc(no_inline)]
 pub use outcrop_ops::{
     NanPolicy,
-    map::Scale,
-    reduce::{ChannelStats, ExactSum},
+    map::{Resample, Scale},
+    reduce::{ChannelStats, Comparison, Difference, ExactSum},
 };
 #[doc(no_inline)]
 pub use outcrop_reader::{
@@ -58,5 +62,5 @@ pub use outcrop_scheduler::{Limits, Plan, Report, Runtime, RuntimeOptions, parse
 #[doc(no_inline)]
 pub use outcrop_writer::{
     Format as OutputFormat, Options as OutputOptions, Overwrite,
-    tiff::{BigTiff, Blocks, Compression, Predictor, TiffOptions},
+    tiff::{Arrangement, BigTiff, Blocks, Compression, Predictor, TiffOptions},
 };
