@@ -2,7 +2,18 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 7] = ["info", "stats", "mean", "convert", "generate", "formats", "completions"];
+const COMMANDS: [&str; 10] = [
+    "info",
+    "stats",
+    "mean",
+    "convert",
+    "pyramid",
+    "compare",
+    "checksum",
+    "generate",
+    "formats",
+    "completions",
+];
 
 #[test]
 fn short_help_fits_80_columns() {

@@ -1,5 +1,6 @@
 //! The binary, run as a user runs it, each time in a fresh folder.
 
+mod compare;
 mod convert;
 mod errors;
 mod generate;
@@ -8,6 +9,8 @@ mod info;
 mod invariance;
 mod mean;
 mod memory;
+mod pyramid;
 mod signals;
 mod stats;
+mod turn;
 mod util;

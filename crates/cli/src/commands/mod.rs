@@ -1,11 +1,14 @@
 //! One file per command: ask the library, render the answer.
 
+mod checksum;
+mod compare;
 mod completions;
 mod convert;
 mod formats;
 mod generate;
 mod info;
 mod mean;
+mod pyramid;
 mod stats;
 
 use outcrop::CancelToken;
@@ -19,6 +22,9 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Stats(args) => stats::run(args, cancel),
         Command::Mean(args) => mean::run(args, cancel),
         Command::Convert(args) => convert::run(args, cancel),
+        Command::Pyramid(args) => pyramid::run(args, cancel),
+        Command::Compare(args) => compare::run(args, cancel),
+        Command::Checksum(args) => checksum::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),
         Command::Formats(args) => formats::run(args),
         Command::Completions(args) => completions::run(args),
