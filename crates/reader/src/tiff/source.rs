@@ -78,6 +78,15 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     spec.check()?;
 
     let (mut metadata, mut nodata) = metadata::read(&file, &dir, &samples, pages.ome_xml.as_deref());
+    if options.level > 0 {
+        let whole = file.directory(page.levels[0].0)?;
+        let its = Samples::read(&file, &whole)?;
+        let (of_page, its_nodata) = metadata::read(&file, &whole, &its, pages.ome_xml.as_deref());
+        metadata::inherit(&mut metadata, of_page);
+        if nodata.is_empty() {
+            nodata = its_nodata.into_iter().filter(|value| value.fits(samples.dtype)).collect();
+        }
+    }
     if page.mask.is_some() {
         metadata.other.push(("mask".into(), "yes".into()));
     }
