@@ -67,6 +67,16 @@ impl Exact {
         Exact::Finite { negative: numerator < 0, bits, exponent: -i64::from(shift) }
     }
 
+    /// The number times 2^by; specials as they are.
+    pub(crate) fn scaled(self, by: i64) -> Exact {
+        match self {
+            Exact::Finite { negative, bits, exponent } if bits != 0 => {
+                Exact::Finite { negative, bits, exponent: exponent + by }
+            }
+            other => other,
+        }
+    }
+
     /// `numerator * 2^exponent / denominator`; a denominator of 0 gives NaN.
     pub fn big_ratio(numerator: &BigInt, exponent: i64, denominator: &BigUint) -> Exact {
         let negative = numerator.sign() == Sign::Minus;

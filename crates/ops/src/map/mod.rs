@@ -4,9 +4,9 @@ mod convert;
 mod float_mean;
 mod mean;
 mod reduce_channels;
+mod valid_mean;
 
 pub use convert::{Convert, Scale};
-pub(crate) use float_mean::mean_of;
 pub use mean::MeanOverChannels;
 pub use reduce_channels::ReduceChannels;
 
