@@ -8,7 +8,8 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 use outcrop_core::{DataType, Sample, Value};
 
 use super::mean::{BLOCK, each_line};
-use crate::exact::{BigSum, Exact, decode};
+use crate::exact::{BigSum, Exact};
+use crate::reduce::exact::decompose;
 use crate::simd::Work;
 
 /// The mean of each pixel's samples.
@@ -195,13 +196,15 @@ pub(super) fn slow_mean<T: Sample, U: Sample>(pixel: impl Iterator<Item = T> + C
 pub(crate) fn mean_of<T: Sample>(samples: impl Iterator<Item = T> + Clone) -> Exact {
     let (mut count, mut special) = (0u64, None);
     // Exponents of the lowest unit and of the highest.
-    let (mut lowest, mut highest) = (i64::MAX, i64::MIN);
+    let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
     for sample in samples.clone() {
         count += 1;
-        match decode(sample.to_f64()) {
-            None => special = Some(special.unwrap_or(0.0) + sample.to_f64()),
-            Some((0, _)) => {}
-            Some((_, e)) => (lowest, highest) = (lowest.min(e), highest.max(e)),
+        let v = sample.to_f64();
+        if !v.is_finite() {
+            special = Some(special.unwrap_or(0.0) + v);
+        } else if v != 0.0 {
+            let (_, exponent) = decompose(v);
+            (lowest, highest) = (lowest.min(exponent), highest.max(exponent));
         }
     }
     if let Some(special) = special {
@@ -209,13 +212,11 @@ pub(crate) fn mean_of<T: Sample>(samples: impl Iterator<Item = T> + Clone) -> Ex
     }
     // Terms of 53 + 40 bits, fewer than 2^32 of them.
     if T::DTYPE.is_float() && highest.saturating_sub(lowest) <= 40 && count < 1 << 32 {
-        let units = samples.filter_map(|sample| {
-            let v = sample.to_f64();
-            let (mantissa, e) = decode(v).filter(|(mantissa, _)| *mantissa != 0)?;
-            let units = i128::from(mantissa) << (e - lowest);
-            Some(if v < 0.0 { -units } else { units })
+        let units = samples.map(|sample| match decompose(sample.to_f64()) {
+            (0, _) => 0,
+            (significand, exponent) => i128::from(significand) << (exponent - lowest),
         });
-        return Exact::ratio(units.sum(), count).scaled(lowest);
+        return Exact::ratio(units.sum(), count).scaled(lowest.into());
     }
     let mut sum = BigSum::default();
     samples.for_each(|sample| sum.add(Value::of(sample)));

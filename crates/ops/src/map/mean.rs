@@ -69,6 +69,8 @@ pub(super) fn mean_into<U: Sample>(pixels: Pixels<'_>, nodata: &Nodata, out: Arr
     // 2^15 samples of 16 bits and 2^20 of 32 bits stay within i32 and within 2^52.
     let narrow = pixels.shape()[2] <= 1 << 15;
     match pixels {
+        #[cfg(target_arch = "x86_64")]
+        U8(v) if v.dim().2 == 3 && U::DTYPE == DataType::F32 && super::avx2::detected() => thirds(v, out),
         U8(v) if narrow => integers::<u8, i32, U>(v, out),
         I8(v) if narrow => integers::<i8, i32, U>(v, out),
         U16(v) if narrow => integers::<u16, i32, U>(v, out),
@@ -112,6 +114,22 @@ pub(super) fn each_line<T, U>(
 
 fn integers<T: Sample, S: Sum<T>, U: Sample>(pixels: ArrayView3<'_, T>, out: ArrayViewMut3<'_, U>) {
     simd::run(Integers::<T, S, U> { pixels, out, sum: std::marker::PhantomData });
+}
+
+/// Three 8-bit channels as f32, in vectors where the samples lie together.
+#[cfg(target_arch = "x86_64")]
+fn thirds<U: Sample>(pixels: ArrayView3<'_, u8>, out: ArrayViewMut3<'_, U>) {
+    each_line(pixels, out, |mut pixels, mut out| {
+        if let (Some(samples), Some(out)) = (pixels.as_slice(), out.as_slice_mut())
+            && let Ok(means) = bytemuck::try_cast_slice_mut::<U, f32>(out)
+        {
+            // SAFETY: the processor has AVX2, or `thirds` would not have been called.
+            let done = unsafe { super::avx2::mean_of_three(samples, means) };
+            pixels.slice_axis_inplace(Axis(0), (done..).into());
+            return quotients::<u8, i32, f32>(pixels, &mut means[done..]);
+        }
+        integers::<u8, i32, U>(pixels.insert_axis(Axis(0)), out.insert_axis(Axis(0)));
+    });
 }
 
 /// A number that holds the sum of a pixel's samples exactly.
@@ -343,5 +361,22 @@ mod tests {
         simd::run(Integers { pixels: view, out: a.view_mut(), sum });
         Integers { pixels: view, out: b.view_mut(), sum }.run();
         assert_eq!(a, b);
+    }
+
+    /// Every sum of three bytes, at every place of a group.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_mean_of_three_bytes_equals_its_portable_twin() {
+        if !crate::map::avx2::detected() {
+            return;
+        }
+        let pixel = |sum: usize| [0, 255, 510].map(|below| sum.saturating_sub(below).min(255) as u8);
+        let samples: Vec<u8> = (0..8 * 767 + 5).flat_map(|i| pixel(i % 767)).collect();
+        let (mut a, mut b) = (vec![0f32; samples.len() / 3], vec![0f32; samples.len() / 3]);
+        // SAFETY: the processor has AVX2.
+        let done = unsafe { crate::map::avx2::mean_of_three(&samples, &mut a) };
+        assert_eq!(done, a.len() / 8 * 8);
+        pixel_by_pixel::<u8, i32, f32, 3>(&samples, &mut b);
+        assert_eq!(a[..done], b[..done]);
     }
 }

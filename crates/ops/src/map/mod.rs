@@ -1,5 +1,7 @@
 //! Maps: a chunk in, the same rectangle out, pixel by pixel.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod convert;
 mod float_mean;
 mod mean;
