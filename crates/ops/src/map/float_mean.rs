@@ -4,38 +4,51 @@
 //! that vectorise. Where a pair does not hold the exact sum, or does not decide the rounding, that pixel is done
 //! again in wide integers ([`mean_of`]).
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 use outcrop_core::{DataType, Sample, Value};
 
-use super::mean::{BLOCK, each_line};
+use super::mean::{BLOCK, Rounded, each_line};
 use crate::exact::{BigSum, Exact};
 use crate::reduce::exact::decompose;
-use crate::simd::Work;
+use crate::simd::{self, Work};
 
 /// The mean of each pixel's samples.
-pub(super) struct Floats<'a, T, U> {
-    pub(super) pixels: ArrayView3<'a, T>,
-    pub(super) out: ArrayViewMut3<'a, U>,
+pub(super) fn mean_into<T: Sample, U: Sample>(pixels: ArrayView3<'_, T>, out: ArrayViewMut3<'_, U>) {
+    let divisors = [pixels.dim().2 as f64; BLOCK];
+    let (mut sums, mut quotients) = (Pairs::new(), Quotients::new());
+    each_line(pixels, out, |pixels, mut out| {
+        let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
+        for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
+            simd::run(Means {
+                pixels,
+                divisors: &divisors,
+                narrow: U::DTYPE != DataType::F64,
+                sums: &mut sums,
+                quotients: &mut quotients,
+            });
+            quotients.round_into(out.view_mut());
+            for i in quotients.undecided(out.len()) {
+                out[[i, 0]] = mean_of(pixels.index_axis(Axis(0), i).iter().copied()).round();
+            }
+        }
+    });
 }
 
-impl<T: Sample, U: Sample> Work for Floats<'_, T, U> {
+/// The mean of each of a block of pixels.
+struct Means<'a, T> {
+    pixels: ArrayView2<'a, T>,
+    divisors: &'a [f64; BLOCK],
+    /// Whether the means are rounded on to a type narrower than f64.
+    narrow: bool,
+    sums: &'a mut Pairs,
+    quotients: &'a mut Quotients,
+}
+
+impl<T: Sample> Work for Means<'_, T> {
     #[inline(always)]
     fn run(self) {
-        let divisors = [self.pixels.dim().2 as f64; BLOCK];
-        let mut sums = Pairs::new();
-        each_line(self.pixels, self.out, |pixels, mut out| {
-            let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
-            for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
-                sums.add_pixels(pixels);
-                let quotients = sums.divide::<T, U>(&divisors, pixels.dim().0);
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = match quotients.decided[i] {
-                        0 => slow_mean(pixels.index_axis(Axis(0), i).iter().copied()),
-                        _ => U::from_f64(quotients.values[i]),
-                    };
-                }
-            }
-        });
+        self.sums.add_pixels(self.pixels);
+        self.sums.divide::<T>(self.divisors, self.narrow, self.pixels.dim().0, self.quotients);
     }
 }
 
@@ -48,9 +61,26 @@ pub(super) struct Pairs {
 
 /// Means of a block of pixels, each of which rounds to the sample that the exact mean rounds to, if it is decided.
 pub(super) struct Quotients {
-    pub(super) values: [f64; BLOCK],
+    values: [f64; BLOCK],
     /// 0 where the value means nothing.
-    pub(super) decided: [u64; BLOCK],
+    decided: [u64; BLOCK],
+}
+
+impl Quotients {
+    pub(super) fn new() -> Quotients {
+        Quotients { values: [0.0; BLOCK], decided: [0; BLOCK] }
+    }
+
+    /// Rounds the values, decided or not.
+    pub(super) fn round_into<U: Sample>(&self, out: ArrayViewMut2<'_, U>) {
+        simd::run(Rounded { values: &self.values[..out.len()], out });
+    }
+
+    /// Which of the first `n` pixels need wide integers.
+    pub(super) fn undecided(&self, n: usize) -> impl Iterator<Item = usize> {
+        let some = self.decided[..n].contains(&0);
+        (0..if some { n } else { 0 }).filter(|&i| self.decided[i] == 0)
+    }
 }
 
 impl Pairs {
@@ -100,27 +130,40 @@ impl Pairs {
         }
     }
 
-    /// The sums of the first `n` pixels of samples `T` over their divisors, to be rounded to `U`.
+    /// The sums of the first `n` pixels of samples `T` over their divisors, as f64 or to be rounded to a narrower type.
     #[inline(always)]
-    pub(super) fn divide<T: Sample, U: Sample>(&self, divisors: &[f64; BLOCK], n: usize) -> Quotients {
-        let mut quotients = Quotients { values: [0.0; BLOCK], decided: [0; BLOCK] };
+    pub(super) fn divide<T: Sample>(
+        &self,
+        divisors: &[f64; BLOCK],
+        narrow: bool,
+        n: usize,
+        quotients: &mut Quotients,
+    ) {
         let all = quotients.values.iter_mut().zip(&mut quotients.decided).zip(divisors);
         let sums = self.sums[..n].iter().zip(&self.rests[..n]);
         // Sums that one f64 holds, none of them infinite or NaN, need one division.
         let unfit = |(&sum, &rest): (&f64, &f64)| (rest.to_bits() << 1) | (sum * 0.0).to_bits() << 1;
         let plain = sums.clone().map(unfit).fold(0, |any, bits| any | bits) == 0;
+        let pairs = all.zip(sums).zip(&self.lost[..n]);
         // Of f16 and f32 samples no quotient underflows.
-        if plain && (T::DTYPE != DataType::F64 || U::DTYPE == DataType::F64) {
-            for (((value, decided), &divisor), (&sum, _)) in all.zip(sums) {
-                (*value, *decided) = (quotient::<U>(sum, divisor), 1);
+        match (plain, narrow) {
+            (true, false) => pairs.for_each(|((((value, decided), &divisor), (&sum, _)), _)| {
+                (*value, *decided) = (quotient::<false>(sum, divisor), 1);
+            }),
+            (true, true) if T::DTYPE != DataType::F64 => {
+                pairs.for_each(|((((value, decided), &divisor), (&sum, _)), _)| {
+                    (*value, *decided) = (quotient::<true>(sum, divisor), 1);
+                });
             }
-        } else {
-            for ((((value, decided), &divisor), (&sum, &rest)), &lost) in all.zip(sums).zip(&self.lost[..n]) {
-                let found = divide_pair::<U>(sum, rest, divisor);
+            (_, false) => pairs.for_each(|((((value, decided), &divisor), (&sum, &rest)), &lost)| {
+                let found = divide_pair::<false>(sum, rest, divisor);
                 (*value, *decided) = (found.0, u64::from(found.1 & (lost == 0)));
-            }
+            }),
+            (_, true) => pairs.for_each(|((((value, decided), &divisor), (&sum, &rest)), &lost)| {
+                let found = divide_pair::<true>(sum, rest, divisor);
+                (*value, *decided) = (found.0, u64::from(found.1 & (lost == 0)));
+            }),
         }
-        quotients
     }
 }
 
@@ -141,11 +184,11 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// `sum / divisor` for f64 rounded to nearest; for narrower types rounded to odd, from where the next rounding is
-/// right. The sum comes from f16 or f32 samples (nothing here underflows), or `U` is f64. Zero has no sign.
+/// right: then the sum comes from f16 or f32 samples (nothing here underflows). Zero has no sign.
 #[inline(always)]
-fn quotient<U: Sample>(sum: f64, divisor: f64) -> f64 {
+fn quotient<const NARROW: bool>(sum: f64, divisor: f64) -> f64 {
     let near = sum / divisor + 0.0;
-    if U::DTYPE == DataType::F64 {
+    if !NARROW {
         return near;
     }
     odd(near, (-near).mul_add(divisor, sum))
@@ -164,8 +207,8 @@ fn odd(near: f64, rest: f64) -> f64 {
 
 /// The mean of samples whose exact sum is `sum + rest`, as [`quotient`], and whether f64 decides it. No branches.
 #[inline(always)]
-fn divide_pair<U: Sample>(sum: f64, rest: f64, divisor: f64) -> (f64, bool) {
-    let alone = (rest == 0.0) & (sum.abs() < f64::INFINITY) & (U::DTYPE == DataType::F64);
+fn divide_pair<const NARROW: bool>(sum: f64, rest: f64, divisor: f64) -> (f64, bool) {
+    let alone = (rest == 0.0) & (sum.abs() < f64::INFINITY) & !NARROW;
     let simple = sum / divisor + 0.0;
     let (sum, rest) = two_sum(sum, rest);
     let first = sum / divisor;
@@ -175,7 +218,7 @@ fn divide_pair<U: Sample>(sum: f64, rest: f64, divisor: f64) -> (f64, bool) {
     let remainder = product + rest;
     let correction = remainder / divisor;
     let slack = correction.abs() * 2f64.powi(-48);
-    if U::DTYPE == DataType::F64 {
+    if !NARROW {
         let (low, high) = (first + (correction - slack), first + (correction + slack));
         return (if alone { simple } else { low }, alone | (inside & (low == high)));
     }
@@ -185,15 +228,10 @@ fn divide_pair<U: Sample>(sum: f64, rest: f64, divisor: f64) -> (f64, bool) {
     (odd(near, beyond), inside & decided)
 }
 
-/// The mean in wide integers; IEEE's answer where a sample is not finite.
+/// The exact mean of samples in wide integers; IEEE's answer where one is not finite, NaN of none.
 #[cold]
 #[inline(never)]
-pub(super) fn slow_mean<T: Sample, U: Sample>(pixel: impl Iterator<Item = T> + Clone) -> U {
-    mean_of(pixel).round()
-}
-
-/// The exact mean of samples; NaN of none.
-pub(crate) fn mean_of<T: Sample>(samples: impl Iterator<Item = T> + Clone) -> Exact {
+pub(super) fn mean_of<T: Sample>(samples: impl Iterator<Item = T> + Clone) -> Exact {
     let (mut count, mut special) = (0u64, None);
     // Exponents of the lowest unit and of the highest.
     let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
@@ -299,20 +337,29 @@ mod tests {
     /// The baseline's multiplications and additions are those of the vectors.
     #[test]
     fn the_baseline_gives_what_the_vectors_give() {
-        fn check<T: Sample, U: Sample>() {
-            let samples: Vec<T> = hard(4 * 900).into_iter().map(T::from_f64).collect();
-            for channels in [1, 3, 4] {
-                let n = samples.len() / channels;
-                let pixels = ArrayView3::from_shape((1, n, channels), &samples[..n * channels]).unwrap();
-                let [mut a, mut b] = [(); 2].map(|()| ndarray::Array3::<U>::default((1, n, 1)));
-                crate::simd::run(Floats { pixels, out: a.view_mut() });
-                Floats { pixels, out: b.view_mut() }.run();
+        fn check<T: Sample>(narrow: bool) {
+            let samples: Vec<T> = hard(4 * BLOCK).into_iter().map(T::from_f64).collect();
+            for channels in [1, 3, 4, 5] {
+                let n = (samples.len() / channels).min(BLOCK);
+                let pixels = ArrayView2::from_shape((n, channels), &samples[..n * channels]).unwrap();
+                let divisors = &[channels as f64; BLOCK];
+                let [a, b] = [false, true].map(|vectors| {
+                    let (mut sums, mut quotients) = (Pairs::new(), Quotients::new());
+                    let work = Means { pixels, divisors, narrow, sums: &mut sums, quotients: &mut quotients };
+                    if vectors {
+                        simd::run(work)
+                    } else {
+                        work.run()
+                    }
+                    (quotients.values.map(f64::to_bits), quotients.decided)
+                });
                 assert_eq!(a, b);
             }
         }
-        check::<f32, f32>();
-        check::<f64, f64>();
-        check::<f64, f32>();
+        for narrow in [false, true] {
+            check::<f32>(narrow);
+            check::<f64>(narrow);
+        }
     }
 
     #[test]

@@ -85,9 +85,9 @@ pub(super) fn mean_into<U: Sample>(pixels: Pixels<'_>, nodata: &Nodata, out: Arr
         I32(v) => wide(v, out),
         U64(v) => wide(v, out),
         I64(v) => wide(v, out),
-        F16(v) => simd::run(float_mean::Floats::<f16, U> { pixels: v, out }),
-        F32(v) => simd::run(float_mean::Floats::<f32, U> { pixels: v, out }),
-        F64(v) => simd::run(float_mean::Floats::<f64, U> { pixels: v, out }),
+        F16(v) => float_mean::mean_into::<f16, U>(v, out),
+        F32(v) => float_mean::mean_into::<f32, U>(v, out),
+        F64(v) => float_mean::mean_into::<f64, U>(v, out),
     }
 }
 
@@ -112,8 +112,41 @@ pub(super) fn each_line<T, U>(
     }
 }
 
+/// The mean of integers; what is neither f32 nor f64 goes through f64, which rounds on as the quotient would.
 fn integers<T: Sample, S: Sum<T>, U: Sample>(pixels: ArrayView3<'_, T>, out: ArrayViewMut3<'_, U>) {
-    simd::run(Integers::<T, S, U> { pixels, out, sum: std::marker::PhantomData });
+    each_line(pixels, out, |pixels, mut out| match (U::DTYPE, out.as_slice_mut()) {
+        (DataType::F32, Some(out)) => run_integers::<T, S, f32>(pixels, bytemuck::cast_slice_mut(out)),
+        (DataType::F64, Some(out)) => run_integers::<T, S, f64>(pixels, bytemuck::cast_slice_mut(out)),
+        _ => {
+            let mut held = [0f64; 4 * BLOCK];
+            let blocks = pixels.axis_chunks_iter(Axis(0), held.len());
+            for (pixels, out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), 4 * BLOCK)) {
+                let held = &mut held[..pixels.dim().0];
+                run_integers::<T, S, f64>(pixels, held);
+                simd::run(Rounded { values: held, out });
+            }
+        }
+    });
+}
+
+fn run_integers<T: Sample, S: Sum<T>, Q: Quotient>(pixels: ArrayView2<'_, T>, out: &mut [Q]) {
+    simd::run(Integers::<T, S, Q> { pixels, out, sum: std::marker::PhantomData });
+}
+
+/// Values rounded to samples.
+pub(super) struct Rounded<'a, U> {
+    pub(super) values: &'a [f64],
+    pub(super) out: ArrayViewMut2<'a, U>,
+}
+
+impl<U: Sample> Work for Rounded<'_, U> {
+    #[inline(always)]
+    fn run(mut self) {
+        match self.out.as_slice_mut() {
+            Some(out) => out.iter_mut().zip(self.values).for_each(|(out, &v)| *out = U::from_f64(v)),
+            None => self.out.iter_mut().zip(self.values).for_each(|(out, &v)| *out = U::from_f64(v)),
+        }
+    }
 }
 
 /// Three 8-bit channels as f32, in vectors where the samples lie together.
@@ -126,7 +159,7 @@ fn thirds<U: Sample>(pixels: ArrayView3<'_, u8>, out: ArrayViewMut3<'_, U>) {
             // SAFETY: the processor has AVX2, or `thirds` would not have been called.
             let done = unsafe { super::avx2::mean_of_three(samples, means) };
             pixels.slice_axis_inplace(Axis(0), (done..).into());
-            return quotients::<u8, i32, f32>(pixels, &mut means[done..]);
+            return run_integers::<u8, i32, f32>(pixels, &mut means[done..]);
         }
         integers::<u8, i32, U>(pixels.insert_axis(Axis(0)), out.insert_axis(Axis(0)));
     });
@@ -191,37 +224,16 @@ impl Quotient for f32 {
     }
 }
 
-struct Integers<'a, T, S, U> {
-    pixels: ArrayView3<'a, T>,
-    out: ArrayViewMut3<'a, U>,
+struct Integers<'a, T, S, Q> {
+    pixels: ArrayView2<'a, T>,
+    out: &'a mut [Q],
     sum: std::marker::PhantomData<S>,
 }
 
-impl<T: Sample, S: Sum<T>, U: Sample> Work for Integers<'_, T, S, U> {
+impl<T: Sample, S: Sum<T>, Q: Quotient> Work for Integers<'_, T, S, Q> {
     #[inline(always)]
     fn run(self) {
-        each_line(self.pixels, self.out, |pixels, mut out| {
-            // What is neither f32 nor f64 goes through f64, which rounds on as the quotient would.
-            if let Some(out) = out.as_slice_mut() {
-                if let Ok(out) = bytemuck::try_cast_slice_mut::<U, f32>(out)
-                    && U::DTYPE == DataType::F32
-                {
-                    return quotients::<T, S, f32>(pixels, out);
-                }
-                if let Ok(out) = bytemuck::try_cast_slice_mut::<U, f64>(out)
-                    && U::DTYPE == DataType::F64
-                {
-                    return quotients::<T, S, f64>(pixels, out);
-                }
-            }
-            let mut held = [0f64; BLOCK];
-            let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
-            for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
-                let held = &mut held[..pixels.dim().0];
-                quotients::<T, S, f64>(pixels, held);
-                out.iter_mut().zip(&*held).for_each(|(out, &q)| *out = U::from_f64(q));
-            }
-        });
+        quotients::<T, S, Q>(self.pixels, self.out);
     }
 }
 
@@ -354,12 +366,10 @@ mod tests {
     #[test]
     fn the_baseline_gives_what_the_vectors_give() {
         let samples: Vec<u8> = (0..3000 * 3).map(|i| (i * i % 251) as u8).collect();
-        let view = ArrayView3::from_shape((1, 3000, 3), &samples).unwrap();
-        let (mut a, mut b) =
-            (ndarray::Array3::<f32>::zeros((1, 3000, 1)), ndarray::Array3::zeros((1, 3000, 1)));
-        let sum = std::marker::PhantomData::<i32>;
-        simd::run(Integers { pixels: view, out: a.view_mut(), sum });
-        Integers { pixels: view, out: b.view_mut(), sum }.run();
+        let pixels = ArrayView2::from_shape((3000, 3), &samples).unwrap();
+        let (mut a, mut b) = (vec![0f32; 3000], vec![0f32; 3000]);
+        run_integers::<u8, i32, f32>(pixels, &mut a);
+        quotients::<u8, i32, f32>(pixels, &mut b);
         assert_eq!(a, b);
     }
 

@@ -1,10 +1,10 @@
 //! The mean of a pixel's samples of which some may be nodata.
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
-use outcrop_core::{Pixels, Sample, f16};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
+use outcrop_core::{DataType, Pixels, Sample, f16};
 
-use super::float_mean::{Pairs, slow_mean};
-use super::mean::{BLOCK, Sum, divide_wide, each_line};
+use super::float_mean::{Pairs, Quotients, mean_of};
+use super::mean::{BLOCK, Rounded, Sum, divide_wide, each_line};
 use crate::nodata::{Nodata, contains};
 use crate::simd::{self, Work};
 
@@ -54,78 +54,96 @@ fn each_sample<T: Sample>(
     }
 }
 
-struct Integers<'a, T, S, U> {
-    pixels: ArrayView3<'a, T>,
-    nodata: Vec<Vec<T>>,
-    absent: U,
-    out: ArrayViewMut3<'a, U>,
-    sum: std::marker::PhantomData<S>,
-}
-
 fn integers<T: Sample, S: Sum<T>, U: Sample>(
     pixels: ArrayView3<'_, T>,
     nodata: &Nodata,
     out: ArrayViewMut3<'_, U>,
 ) {
     let (absent, nodata) = (nodata.absent(), nodata.bound(pixels.dim().2));
-    simd::run(Integers::<T, S, U> { pixels, nodata, absent, out, sum: std::marker::PhantomData });
+    let (mut means, mut counts) = ([0.0; BLOCK], [0; BLOCK]);
+    each_line(pixels, out, |pixels, mut out| {
+        let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
+        for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
+            let (means, counts) = (&mut means[..out.len()], &mut counts[..out.len()]);
+            let sum = std::marker::PhantomData::<S>;
+            simd::run(Integers { pixels, nodata: &nodata, means, counts, sum });
+            simd::run(Rounded { values: means, out: out.view_mut() });
+            set_absent(&mut out, counts, absent);
+        }
+    });
 }
 
-impl<T: Sample, S: Sum<T>, U: Sample> Work for Integers<'_, T, S, U> {
-    #[inline(always)]
-    fn run(self) {
-        each_line(self.pixels, self.out, |pixels, mut out| {
-            let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
-            for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
-                let (mut sums, mut counts) = ([S::default(); BLOCK], [0i32; BLOCK]);
-                each_sample(pixels, &self.nodata, |i, sample, valid| {
-                    sums[i] += if valid { S::of(sample) } else { S::default() };
-                    counts[i] += i32::from(valid);
-                });
-                for (out, (sum, &count)) in out.iter_mut().zip(sums.iter().zip(&counts)) {
-                    let mean = U::from_f64(sum.to_f64() / f64::from(count));
-                    *out = if count == 0 { self.absent } else { mean };
-                }
-            }
-        });
+/// Sets the pixels that have no sample.
+fn set_absent<U: Copy>(out: &mut ArrayViewMut2<'_, U>, counts: &[i32], absent: U) {
+    if counts.contains(&0) {
+        out.iter_mut().zip(counts).filter(|(_, n)| **n == 0).for_each(|(out, _)| *out = absent);
     }
 }
 
-struct Floats<'a, T, U> {
-    pixels: ArrayView3<'a, T>,
-    nodata: Vec<Vec<T>>,
-    absent: U,
-    out: ArrayViewMut3<'a, U>,
+/// The mean of each of a block of pixels, NaN of none.
+struct Integers<'a, T, S> {
+    pixels: ArrayView2<'a, T>,
+    nodata: &'a [Vec<T>],
+    means: &'a mut [f64],
+    counts: &'a mut [i32],
+    sum: std::marker::PhantomData<S>,
+}
+
+impl<T: Sample, S: Sum<T>> Work for Integers<'_, T, S> {
+    #[inline(always)]
+    fn run(self) {
+        let Integers { pixels, nodata, means, counts, .. } = self;
+        let mut sums = [S::default(); BLOCK];
+        let sums = &mut sums[..counts.len()];
+        counts.fill(0);
+        each_sample(pixels, nodata, |i, sample, valid| {
+            sums[i] += if valid { S::of(sample) } else { S::default() };
+            counts[i] += i32::from(valid);
+        });
+        let all = means.iter_mut().zip(&*sums).zip(&*counts);
+        all.for_each(|((mean, sum), &n)| *mean = sum.to_f64() / f64::from(n));
+    }
 }
 
 fn floats<T: Sample, U: Sample>(pixels: ArrayView3<'_, T>, nodata: &Nodata, out: ArrayViewMut3<'_, U>) {
     let (absent, nodata) = (nodata.absent(), nodata.bound(pixels.dim().2));
-    simd::run(Floats::<T, U> { pixels, nodata, absent, out });
+    let (mut counts, mut quotients) = ([0; BLOCK], Quotients::new());
+    each_line(pixels, out, |pixels, mut out| {
+        let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
+        for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
+            let (counts, narrow) = (&mut counts[..out.len()], U::DTYPE != DataType::F64);
+            simd::run(Floats { pixels, nodata: &nodata, narrow, counts, quotients: &mut quotients });
+            quotients.round_into(out.view_mut());
+            for i in quotients.undecided(out.len()) {
+                out[[i, 0]] = mean_of(valid_samples(pixels, i, &nodata)).round();
+            }
+            set_absent(&mut out, counts, absent);
+        }
+    });
 }
 
-impl<T: Sample, U: Sample> Work for Floats<'_, T, U> {
+/// The mean of each of a block of pixels.
+struct Floats<'a, T> {
+    pixels: ArrayView2<'a, T>,
+    nodata: &'a [Vec<T>],
+    narrow: bool,
+    counts: &'a mut [i32],
+    quotients: &'a mut Quotients,
+}
+
+impl<T: Sample> Work for Floats<'_, T> {
     #[inline(always)]
     fn run(self) {
+        let Floats { pixels, nodata, narrow, counts, quotients } = self;
         let mut sums = Pairs::new();
-        each_line(self.pixels, self.out, |pixels, mut out| {
-            let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
-            for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
-                let mut counts = [0.0; BLOCK];
-                sums.clear();
-                each_sample(pixels, &self.nodata, |i, sample, valid| {
-                    sums.add(i, if valid { sample.to_f64() } else { 0.0 });
-                    counts[i] += if valid { 1.0 } else { 0.0 };
-                });
-                let quotients = sums.divide::<T, U>(&counts, pixels.dim().0);
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = match (counts[i] > 0.0, quotients.decided[i]) {
-                        (false, _) => self.absent,
-                        (true, 0) => slow_mean(valid_samples(pixels, i, &self.nodata)),
-                        (true, _) => U::from_f64(quotients.values[i]),
-                    };
-                }
-            }
+        counts.fill(0);
+        each_sample(pixels, nodata, |i, sample, valid| {
+            sums.add(i, if valid { sample.to_f64() } else { 0.0 });
+            counts[i] += i32::from(valid);
         });
+        let mut divisors = [1.0; BLOCK];
+        divisors.iter_mut().zip(&*counts).for_each(|(d, &n)| *d = f64::from(n.max(1)));
+        sums.divide::<T>(&divisors, narrow, counts.len(), quotients);
     }
 }
 
