@@ -3,7 +3,7 @@
 use num_bigint::{BigInt, BigUint, Sign};
 use outcrop_core::{DataType, Sample, Value};
 
-use crate::reduce::Rational;
+use crate::reduce::exact::decompose;
 
 /// A number, or as many of its leading bits as decide how it rounds to any sample type.
 ///
@@ -35,12 +35,12 @@ impl Exact {
 
     /// The float itself.
     pub fn float(value: f64) -> Exact {
-        match decode(value) {
-            Some((mantissa, exponent)) => {
-                Exact::Finite { negative: value.is_sign_negative(), bits: mantissa.into(), exponent }
-            }
-            None => Exact::Special(value),
+        if !value.is_finite() {
+            return Exact::Special(value);
         }
+        let (significand, exponent) = decompose(value);
+        let bits = significand.unsigned_abs().into();
+        Exact::Finite { negative: value.is_sign_negative(), bits, exponent: exponent.into() }
     }
 
     /// The sample itself.
@@ -67,6 +67,16 @@ impl Exact {
         Exact::Finite { negative: numerator < 0, bits, exponent: -i64::from(shift) }
     }
 
+    /// The number times 2^by; specials as they are.
+    pub(crate) fn scaled(self, by: i64) -> Exact {
+        match self {
+            Exact::Finite { negative, bits, exponent } if bits != 0 => {
+                Exact::Finite { negative, bits, exponent: exponent + by }
+            }
+            other => other,
+        }
+    }
+
     /// `numerator * 2^exponent / denominator`; a denominator of 0 gives NaN.
     pub fn big_ratio(numerator: &BigInt, exponent: i64, denominator: &BigUint) -> Exact {
         let negative = numerator.sign() == Sign::Minus;
@@ -91,22 +101,6 @@ impl Exact {
         let inexact = inexact || &root * &root != square;
         let bits = low_bits(&root) | u128::from(inexact);
         Exact::Finite { negative: false, bits, exponent: (exponent - odd - shift) / 2 }
-    }
-
-    /// A quotient, or the end of f64 (or NaN) that it is instead.
-    pub fn quotient(ratio: Result<Rational, f64>) -> Exact {
-        ratio.map_or_else(Exact::Special, |ratio| {
-            let (numerator, denominator, exponent) = ratio.parts();
-            Exact::big_ratio(numerator, exponent, denominator)
-        })
-    }
-
-    /// The square root of a quotient that is not negative, or what stands for it.
-    pub fn root(ratio: Result<Rational, f64>) -> Exact {
-        ratio.map_or_else(Exact::Special, |ratio| {
-            let (numerator, denominator, exponent) = ratio.parts();
-            Exact::root_of_ratio(numerator.magnitude(), exponent, denominator)
-        })
     }
 
     /// The sample that the number rounds to: floats to nearest, ties to even; integers half to even, saturating,
@@ -213,17 +207,6 @@ fn low_bits(n: &BigUint) -> u128 {
     n.iter_u64_digits().take(2).enumerate().fold(0, |bits, (i, digit)| bits | u128::from(digit) << (64 * i))
 }
 
-/// The magnitude of a finite float as `mantissa * 2^exponent`.
-pub(crate) fn decode(value: f64) -> Option<(u64, i64)> {
-    let bits = value.to_bits();
-    let (field, fraction) = ((bits >> 52) & 0x7ff, bits & ((1 << 52) - 1));
-    match field {
-        0x7ff => None,
-        0 => Some((fraction, -1074)),
-        _ => Some((fraction | 1 << 52, field as i64 - 1075)),
-    }
-}
-
 /// The integer as a sample of an integer type, saturating.
 pub(crate) fn saturate<T: Sample>(value: i128) -> T {
     let ends = [f64::NEG_INFINITY, f64::INFINITY].map(|v| T::from_f64(v));
@@ -247,9 +230,8 @@ impl BigSum {
         match value {
             Value::Int(i) => BigInt::from(i) << 1074u32,
             Value::Float(f) => {
-                let (mantissa, exponent) = decode(f).unwrap_or((0, -1074));
-                let magnitude = BigInt::from(mantissa) << (exponent + 1074) as u64;
-                if f < 0.0 { -magnitude } else { magnitude }
+                let (significand, exponent) = decompose(f);
+                BigInt::from(significand) << (exponent + 1074)
             }
         }
     }

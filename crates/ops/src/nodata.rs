@@ -1,10 +1,8 @@
 //! Nodata values that were asked for, as maps see them: per channel, bound to the sample type where they are used.
 
-use ndarray::{ArrayViewMut3, Axis};
-use outcrop_core::{Pixels, Sample, Value, with_pixels};
+use outcrop_core::{Pixels, Sample, Value};
 
 use crate::exact::Exact;
-use crate::map::mean_of;
 
 /// The values that are no data, per channel.
 #[derive(Clone, Debug)]
@@ -41,19 +39,6 @@ impl Nodata {
             Some(Value::Float(f)) => U::from_f64(*f),
             None => U::from_f64(0.0),
         }
-    }
-
-    /// The mean of each pixel's samples that are data.
-    pub(crate) fn mean_into<U: Sample>(&self, pixels: Pixels<'_>, mut out: ArrayViewMut3<'_, U>) {
-        with_pixels!(pixels, view => {
-            let nodata = self.bound(view.dim().2);
-            for (row, mut out) in view.outer_iter().zip(out.outer_iter_mut()) {
-                for (pixel, out) in row.outer_iter().zip(out.index_axis_mut(Axis(1), 0)) {
-                    let mut valid = pixel.iter().zip(&nodata).filter(|(s, n)| !contains(n, **s)).map(|(s, _)| *s).peekable();
-                    *out = if valid.peek().is_some() { mean_of(valid).round() } else { self.absent() };
-                }
-            }
-        })
     }
 }
 

@@ -209,6 +209,12 @@ pub(crate) fn same<T: Sample>(sample: T, nodata: T) -> bool {
     (sample == nodata) | (nodata.is_nan() & sample.is_nan())
 }
 
+/// Whether a sample of a mask says that the pixel is masked.
+#[inline(always)]
+fn is_zero<T: Sample>(v: T) -> bool {
+    v == T::default()
+}
+
 /// [`Validity`] applied to one chunk.
 #[derive(Clone, Debug)]
 pub struct Bound<'v, 'c> {
@@ -296,7 +302,7 @@ impl Bound<'_, '_> {
                 let c = if m.dim().2 == 1 { 0 } else { channel };
                 let line = m.slice(ndarray::s![row, .., c]);
                 for (class, &v) in out.iter_mut().zip(&line) {
-                    if v == Default::default() {
+                    if is_zero(v) {
                         *class = Class::Masked;
                     }
                 }

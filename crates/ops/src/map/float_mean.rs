@@ -1,58 +1,178 @@
 //! The mean of a pixel's floats: exact sums as pairs, divided and rounded once.
+//!
+//! A block's sums are held as unevaluated pairs `sum + rest` made by error-free additions, then divided, both in loops
+//! that vectorise. Where a pair does not hold the exact sum, or does not decide the rounding, that pixel is done
+//! again in wide integers ([`mean_of`]).
 
-use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 use outcrop_core::{DataType, Sample, Value};
 
-use super::mean::BLOCK;
+use super::mean::{BLOCK, Rounded, each_line};
 use crate::exact::{BigSum, Exact};
-use crate::simd::Work;
+use crate::reduce::exact::decompose;
+use crate::simd::{self, Work};
 
-pub(super) struct Floats<'a, T, U> {
-    pub(super) pixels: ArrayView3<'a, T>,
-    pub(super) out: ArrayViewMut3<'a, U>,
+/// The mean of each pixel's samples.
+pub(super) fn mean_into<T: Sample, U: Sample>(pixels: ArrayView3<'_, T>, out: ArrayViewMut3<'_, U>) {
+    let divisors = [pixels.dim().2 as f64; BLOCK];
+    let (mut sums, mut quotients) = (Pairs::new(), Quotients::new());
+    each_line(pixels, out, |pixels, mut out| {
+        let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
+        for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
+            simd::run(Means {
+                pixels,
+                divisors: &divisors,
+                narrow: U::DTYPE != DataType::F64,
+                sums: &mut sums,
+                quotients: &mut quotients,
+            });
+            quotients.round_into(out.view_mut());
+            for i in quotients.undecided(out.len()) {
+                out[[i, 0]] = mean_of(pixels.index_axis(Axis(0), i).iter().copied()).round();
+            }
+        }
+    });
 }
 
-impl<T: Sample, U: Sample> Work for Floats<'_, T, U> {
+/// The mean of each of a block of pixels.
+struct Means<'a, T> {
+    pixels: ArrayView2<'a, T>,
+    divisors: &'a [f64; BLOCK],
+    /// Whether the means are rounded on to a type narrower than f64.
+    narrow: bool,
+    sums: &'a mut Pairs,
+    quotients: &'a mut Quotients,
+}
+
+impl<T: Sample> Work for Means<'_, T> {
     #[inline(always)]
-    fn run(mut self) {
-        let divisor = self.pixels.dim().2 as f64;
-        let (mut sums, mut rests, mut lost) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
-        for (pixels, mut out) in self.pixels.outer_iter().zip(self.out.outer_iter_mut()) {
-            let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
-            for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
-                let n = pixels.dim().0;
-                let (sums, rests, lost) = (&mut sums[..n], &mut rests[..n], &mut lost[..n]);
-                rests.fill(0.0);
-                lost.fill(0.0);
-                for (c, plane) in pixels.axis_iter(Axis(1)).enumerate() {
-                    if c == 0 {
-                        sums.iter_mut().zip(plane).for_each(|(sum, sample)| *sum = sample.to_f64());
-                    } else {
-                        for (i, sample) in plane.iter().enumerate() {
-                            let (sum, rest) = two_sum(sums[i], sample.to_f64());
-                            let (rest, error) = two_sum(rests[i], rest);
-                            (sums[i], rests[i], lost[i]) = (sum, rest, lost[i] + error.abs());
-                        }
-                    }
-                }
-                // Sums that one f64 holds, none of them infinite or NaN: no branch, no second look.
-                let plain =
-                    rests.iter().zip(&*sums).fold(0.0, |all, (rest, sum)| all + rest.abs() + sum * 0.0)
-                        == 0.0;
-                if plain && (T::DTYPE != DataType::F64 || U::DTYPE == DataType::F64) {
-                    for (out, &sum) in out.iter_mut().zip(&*sums) {
-                        *out = U::from_f64(quotient::<U>(sum, divisor));
-                    }
-                } else {
-                    for (i, out) in out.iter_mut().enumerate() {
-                        let decided =
-                            if lost[i] == 0.0 { divide_pair(sums[i], rests[i], divisor) } else { None };
-                        *out = decided.unwrap_or_else(|| slow_mean(pixels.index_axis(Axis(0), i)));
+    fn run(self) {
+        self.sums.add_pixels(self.pixels);
+        self.sums.divide::<T>(self.divisors, self.narrow, self.pixels.dim().0, self.quotients);
+    }
+}
+
+/// The sums of a block of pixels. Where `lost` has a bit set the pair is not the exact sum.
+pub(super) struct Pairs {
+    sums: [f64; BLOCK],
+    rests: [f64; BLOCK],
+    lost: [u64; BLOCK],
+}
+
+/// Means of a block of pixels, each of which rounds to the sample that the exact mean rounds to, if it is decided.
+pub(super) struct Quotients {
+    values: [f64; BLOCK],
+    /// 0 where the value means nothing.
+    decided: [u64; BLOCK],
+}
+
+impl Quotients {
+    pub(super) fn new() -> Quotients {
+        Quotients { values: [0.0; BLOCK], decided: [0; BLOCK] }
+    }
+
+    /// Rounds the values, decided or not.
+    pub(super) fn round_into<U: Sample>(&self, out: ArrayViewMut2<'_, U>) {
+        simd::run(Rounded { values: &self.values[..out.len()], out });
+    }
+
+    /// Which of the first `n` pixels need wide integers.
+    pub(super) fn undecided(&self, n: usize) -> impl Iterator<Item = usize> {
+        let some = self.decided[..n].contains(&0);
+        (0..if some { n } else { 0 }).filter(|&i| self.decided[i] == 0)
+    }
+}
+
+impl Pairs {
+    pub(super) fn new() -> Pairs {
+        Pairs { sums: [0.0; BLOCK], rests: [0.0; BLOCK], lost: [0; BLOCK] }
+    }
+
+    /// Forgets all.
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        *self = Pairs::new();
+    }
+
+    /// Adds to the sum of pixel `i`.
+    #[inline(always)]
+    pub(super) fn add(&mut self, i: usize, v: f64) {
+        let pair = add((self.sums[i], self.rests[i], self.lost[i]), v);
+        (self.sums[i], self.rests[i], self.lost[i]) = pair;
+    }
+
+    /// The sums of these pixels.
+    #[inline(always)]
+    fn add_pixels<T: Sample>(&mut self, pixels: ArrayView2<'_, T>) {
+        match (pixels.as_slice(), pixels.dim().1) {
+            (Some(samples), 1) => self.add_interleaved::<T, 1>(samples),
+            (Some(samples), 2) => self.add_interleaved::<T, 2>(samples),
+            (Some(samples), 3) => self.add_interleaved::<T, 3>(samples),
+            (Some(samples), 4) => self.add_interleaved::<T, 4>(samples),
+            _ => {
+                self.clear();
+                for plane in pixels.axis_iter(Axis(1)) {
+                    match plane.as_slice() {
+                        Some(plane) => plane.iter().enumerate().for_each(|(i, v)| self.add(i, v.to_f64())),
+                        None => plane.iter().enumerate().for_each(|(i, v)| self.add(i, v.to_f64())),
                     }
                 }
             }
         }
     }
+
+    #[inline(always)]
+    fn add_interleaved<T: Sample, const C: usize>(&mut self, samples: &[T]) {
+        let sums = self.sums.iter_mut().zip(&mut self.rests).zip(&mut self.lost);
+        for (((sum, rest), lost), pixel) in sums.zip(samples.as_chunks::<C>().0) {
+            let first = (pixel[0].to_f64(), 0.0, 0);
+            (*sum, *rest, *lost) = pixel[1..].iter().fold(first, |all, v| add(all, v.to_f64()));
+        }
+    }
+
+    /// The sums of the first `n` pixels of samples `T` over their divisors, as f64 or to be rounded to a narrower type.
+    #[inline(always)]
+    pub(super) fn divide<T: Sample>(
+        &self,
+        divisors: &[f64; BLOCK],
+        narrow: bool,
+        n: usize,
+        quotients: &mut Quotients,
+    ) {
+        let all = quotients.values.iter_mut().zip(&mut quotients.decided).zip(divisors);
+        let sums = self.sums[..n].iter().zip(&self.rests[..n]);
+        // Sums that one f64 holds, none of them infinite or NaN, need one division.
+        let unfit = |(&sum, &rest): (&f64, &f64)| (rest.to_bits() << 1) | (sum * 0.0).to_bits() << 1;
+        let plain = sums.clone().map(unfit).fold(0, |any, bits| any | bits) == 0;
+        let pairs = all.zip(sums).zip(&self.lost[..n]);
+        // Of f16 and f32 samples no quotient underflows.
+        match (plain, narrow) {
+            (true, false) => pairs.for_each(|((((value, decided), &divisor), (&sum, _)), _)| {
+                (*value, *decided) = (quotient::<false>(sum, divisor), 1);
+            }),
+            (true, true) if T::DTYPE != DataType::F64 => {
+                pairs.for_each(|((((value, decided), &divisor), (&sum, _)), _)| {
+                    (*value, *decided) = (quotient::<true>(sum, divisor), 1);
+                });
+            }
+            (_, false) => pairs.for_each(|((((value, decided), &divisor), (&sum, &rest)), &lost)| {
+                let found = divide_pair::<false>(sum, rest, divisor);
+                (*value, *decided) = (found.0, u64::from(found.1 & (lost == 0)));
+            }),
+            (_, true) => pairs.for_each(|((((value, decided), &divisor), (&sum, &rest)), &lost)| {
+                let found = divide_pair::<true>(sum, rest, divisor);
+                (*value, *decided) = (found.0, u64::from(found.1 & (lost == 0)));
+            }),
+        }
+    }
+}
+
+/// Adds to a pair; sets bits where an error is lost.
+#[inline(always)]
+fn add((sum, rest, lost): (f64, f64, u64), v: f64) -> (f64, f64, u64) {
+    let (sum, error) = two_sum(sum, v);
+    let (rest, error) = two_sum(rest, error);
+    (sum, rest, lost | error.to_bits() << 1)
 }
 
 /// `a + b` as the nearest f64 and what that leaves out (Knuth). The rest is NaN where the sum is not finite.
@@ -64,11 +184,11 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// `sum / divisor` for f64 rounded to nearest; for narrower types rounded to odd, from where the next rounding is
-/// right. The sum comes from f16 or f32 samples (nothing here underflows), or `U` is f64.
+/// right: then the sum comes from f16 or f32 samples (nothing here underflows). Zero has no sign.
 #[inline(always)]
-fn quotient<U: Sample>(sum: f64, divisor: f64) -> f64 {
-    let near = sum / divisor;
-    if U::DTYPE == DataType::F64 {
+fn quotient<const NARROW: bool>(sum: f64, divisor: f64) -> f64 {
+    let near = sum / divisor + 0.0;
+    if !NARROW {
         return near;
     }
     odd(near, (-near).mul_add(divisor, sum))
@@ -85,57 +205,60 @@ fn odd(near: f64, rest: f64) -> f64 {
     f64::from_bits(if moved { bits.wrapping_add(step) } else { bits })
 }
 
-/// The mean of samples whose exact sum is `sum + rest`, or `None` where that cannot be told in f64.
+/// The mean of samples whose exact sum is `sum + rest`, as [`quotient`], and whether f64 decides it. No branches.
 #[inline(always)]
-fn divide_pair<U: Sample>(sum: f64, rest: f64, divisor: f64) -> Option<U> {
-    if rest == 0.0 && U::DTYPE == DataType::F64 && sum.is_finite() {
-        return Some(U::from_f64(sum / divisor));
-    }
+fn divide_pair<const NARROW: bool>(sum: f64, rest: f64, divisor: f64) -> (f64, bool) {
+    let alone = (rest == 0.0) & (sum.abs() < f64::INFINITY) & !NARROW;
+    let simple = sum / divisor + 0.0;
     let (sum, rest) = two_sum(sum, rest);
     let first = sum / divisor;
     // Away from the ends of the exponent, products and remainders are exact.
-    if !(1e-270..1e270).contains(&first.abs()) {
-        return None;
-    }
-    let remainder = (-first).mul_add(divisor, sum) + rest;
+    let inside = (first.abs() >= 1e-270) & (first.abs() < 1e270);
+    let product = (-first).mul_add(divisor, sum);
+    let remainder = product + rest;
     let correction = remainder / divisor;
     let slack = correction.abs() * 2f64.powi(-48);
-    if U::DTYPE == DataType::F64 {
+    if !NARROW {
         let (low, high) = (first + (correction - slack), first + (correction + slack));
-        return (low == high).then(|| U::from_f64(low));
+        return (if alone { simple } else { low }, alone | (inside & (low == high)));
     }
     let (near, beyond) = two_sum(first, correction);
-    let exact = (-correction).mul_add(divisor, remainder) == 0.0
-        && (remainder - rest) == (-first).mul_add(divisor, sum);
-    match beyond {
-        0.0 if exact => Some(U::from_f64(near)),
-        _ if beyond.abs() > slack => Some(U::from_f64(odd(near, beyond))),
-        _ => None,
-    }
+    let exact = ((-correction).mul_add(divisor, remainder) == 0.0) & (remainder - rest == product);
+    let decided = ((beyond == 0.0) & exact) | (beyond.abs() > slack);
+    (odd(near, beyond), inside & decided)
 }
 
-/// The mean in big integers; IEEE's answer where a sample is not finite.
+/// The exact mean of samples in wide integers; IEEE's answer where one is not finite, NaN of none.
 #[cold]
 #[inline(never)]
-fn slow_mean<T: Sample, U: Sample>(pixel: ArrayView1<'_, T>) -> U {
-    mean_of(pixel.iter().copied()).round()
-}
-
-/// The exact mean of samples; NaN of none.
-pub(crate) fn mean_of<T: Sample>(samples: impl Iterator<Item = T>) -> Exact {
-    let (mut count, mut special, mut sum) = (0u64, None, BigSum::default());
-    for sample in samples {
+pub(super) fn mean_of<T: Sample>(samples: impl Iterator<Item = T> + Clone) -> Exact {
+    let (mut count, mut special) = (0u64, None);
+    // Exponents of the lowest unit and of the highest.
+    let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
+    for sample in samples.clone() {
         count += 1;
-        let value = Value::of(sample);
-        match value {
-            Value::Float(f) if !f.is_finite() => special = Some(special.unwrap_or(0.0) + f),
-            finite => sum.add(finite),
+        let v = sample.to_f64();
+        if !v.is_finite() {
+            special = Some(special.unwrap_or(0.0) + v);
+        } else if v != 0.0 {
+            let (_, exponent) = decompose(v);
+            (lowest, highest) = (lowest.min(exponent), highest.max(exponent));
         }
     }
-    match special {
-        Some(special) => Exact::Special(special),
-        None => Exact::big_ratio(&sum.0, BigSum::EXPONENT, &count.into()),
+    if let Some(special) = special {
+        return Exact::Special(if special.is_nan() { f64::NAN } else { special });
     }
+    // Terms of 53 + 40 bits, fewer than 2^32 of them.
+    if T::DTYPE.is_float() && highest.saturating_sub(lowest) <= 40 && count < 1 << 32 {
+        let units = samples.map(|sample| match decompose(sample.to_f64()) {
+            (0, _) => 0,
+            (significand, exponent) => i128::from(significand) << (exponent - lowest),
+        });
+        return Exact::ratio(units.sum(), count).scaled(lowest.into());
+    }
+    let mut sum = BigSum::default();
+    samples.for_each(|sample| sum.add(Value::of(sample)));
+    Exact::big_ratio(&sum.0, BigSum::EXPONENT, &count.into())
 }
 
 #[cfg(test)]
@@ -199,6 +322,44 @@ mod tests {
         check::<f64, f16>();
         check::<f64, i32>();
         check::<f32, u8>();
+    }
+
+    /// Which samples share a block decides which path a pixel takes, and must not show.
+    #[test]
+    fn zero_has_no_sign_on_any_path() {
+        for beside in [1.0f32, 1e-30, f32::NAN] {
+            assert_eq!(mean::<f32, f32>(&[-0.0, -0.0, 1.0, beside], 2)[0].to_bits(), 0);
+            assert_eq!(mean::<f32, f64>(&[-0.0, beside], 1)[0].to_bits(), 0);
+            assert_eq!(mean::<f64, f64>(&[-0.0, -0.0, 1.0, beside.into()], 2)[0].to_bits(), 0);
+        }
+    }
+
+    /// The baseline's multiplications and additions are those of the vectors.
+    #[test]
+    fn the_baseline_gives_what_the_vectors_give() {
+        fn check<T: Sample>(narrow: bool) {
+            let samples: Vec<T> = hard(4 * BLOCK).into_iter().map(T::from_f64).collect();
+            for channels in [1, 3, 4, 5] {
+                let n = (samples.len() / channels).min(BLOCK);
+                let pixels = ArrayView2::from_shape((n, channels), &samples[..n * channels]).unwrap();
+                let divisors = &[channels as f64; BLOCK];
+                let [a, b] = [false, true].map(|vectors| {
+                    let (mut sums, mut quotients) = (Pairs::new(), Quotients::new());
+                    let work = Means { pixels, divisors, narrow, sums: &mut sums, quotients: &mut quotients };
+                    if vectors {
+                        simd::run(work)
+                    } else {
+                        work.run()
+                    }
+                    (quotients.values.map(f64::to_bits), quotients.decided)
+                });
+                assert_eq!(a, b);
+            }
+        }
+        for narrow in [false, true] {
+            check::<f32>(narrow);
+            check::<f64>(narrow);
+        }
     }
 
     #[test]

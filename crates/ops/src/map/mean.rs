@@ -1,25 +1,24 @@
 //! [`MeanOverChannels`]: the mean of each pixel's channels, evaluated exactly and rounded once.
 //!
-//! Blocks of pixels go through two loops that vectorise: sums of the channels, then the division. Samples of up to
-//! 32 bits have sums below 2^52, which one f64 (or f32) division turns into the right answer; see [`Sum::divide`].
-//! Sums of floats are held as an unevaluated pair `sum + rest` made by error-free additions; where a pair does not
-//! hold the exact sum, or does not decide the rounding, that pixel is done again in big integers.
+//! Samples of up to 32 bits have sums that one division in f32 or f64 turns into the right answer; see
+//! [`Quotient`]. They are added and divided in one loop that vectorises, for each small number of channels its own.
+//! Floats are in [`float_mean`], pixels of which some samples are nodata in [`valid_mean`](super::valid_mean).
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
-use outcrop_core::{Chunk, DataType, Map, PixelsMut, Result, Sample, Value, f16, with_dtype};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
+use outcrop_core::{Chunk, DataType, Map, Pixels, PixelsMut, Result, Sample, Value, f16, with_dtype};
 
-use super::float_mean;
+use super::{float_mean, valid_mean};
 use crate::exact::Exact;
 use crate::nodata::Nodata;
 use crate::simd::{self, Work};
 
-/// Pixels that go through the loops at once: their sums stay in the first-level cache.
-pub(super) const BLOCK: usize = 1024;
+/// Pixels whose sums or quotients are held at once: they stay in the first-level cache.
+pub(super) const BLOCK: usize = 256;
 
 /// The mean over the channels of each pixel.
 ///
 /// The output has one channel. NaN propagates. Samples equal to a nodata value are left out of their pixel's mean;
-/// a pixel that has no other gives NaN, or the first nodata value where the output is of integers.
+/// a pixel that has no other gives NaN, or the first nodata value where the output is of integers. Zero has no sign.
 #[derive(Clone, Debug)]
 pub struct MeanOverChannels {
     output: DataType,
@@ -61,174 +60,255 @@ impl Map for MeanOverChannels {
     }
 }
 
-fn mean_into<U: Sample>(pixels: outcrop_core::Pixels<'_>, nodata: &Nodata, out: ArrayViewMut3<'_, U>) {
+/// The mean of each pixel's samples that are data.
+pub(super) fn mean_into<U: Sample>(pixels: Pixels<'_>, nodata: &Nodata, out: ArrayViewMut3<'_, U>) {
     use outcrop_core::Pixels::*;
+    if nodata.applies(pixels) {
+        return valid_mean::mean_into(pixels, nodata, out);
+    }
     // 2^15 samples of 16 bits and 2^20 of 32 bits stay within i32 and within 2^52.
     let narrow = pixels.shape()[2] <= 1 << 15;
-    if nodata.applies(pixels) {
-        return nodata.mean_into(pixels, out);
-    }
     match pixels {
+        #[cfg(target_arch = "x86_64")]
+        U8(v) if v.dim().2 == 3 && U::DTYPE == DataType::F32 && super::avx2::detected() => thirds(v, out),
         U8(v) if narrow => integers::<u8, i32, U>(v, out),
         I8(v) if narrow => integers::<i8, i32, U>(v, out),
         U16(v) if narrow => integers::<u16, i32, U>(v, out),
         I16(v) if narrow => integers::<i16, i32, U>(v, out),
-        U32(v) if narrow => integers::<u32, i64, U>(v, out),
-        I32(v) if narrow => integers::<i32, i64, U>(v, out),
-        U8(v) => integers::<u8, i128, U>(v, out),
-        I8(v) => integers::<i8, i128, U>(v, out),
-        U16(v) => integers::<u16, i128, U>(v, out),
-        I16(v) => integers::<i16, i128, U>(v, out),
-        U32(v) => integers::<u32, i128, U>(v, out),
-        I32(v) => integers::<i32, i128, U>(v, out),
-        U64(v) => integers::<u64, i128, U>(v, out),
-        I64(v) => integers::<i64, i128, U>(v, out),
-        F16(v) => simd::run(float_mean::Floats::<f16, U> { pixels: v, out }),
-        F32(v) => simd::run(float_mean::Floats::<f32, U> { pixels: v, out }),
-        F64(v) => simd::run(float_mean::Floats::<f64, U> { pixels: v, out }),
+        U32(v) if narrow => integers::<u32, f64, U>(v, out),
+        I32(v) if narrow => integers::<i32, f64, U>(v, out),
+        U8(v) => wide(v, out),
+        I8(v) => wide(v, out),
+        U16(v) => wide(v, out),
+        I16(v) => wide(v, out),
+        U32(v) => wide(v, out),
+        I32(v) => wide(v, out),
+        U64(v) => wide(v, out),
+        I64(v) => wide(v, out),
+        F16(v) => float_mean::mean_into::<f16, U>(v, out),
+        F32(v) => float_mean::mean_into::<f32, U>(v, out),
+        F64(v) => float_mean::mean_into::<f64, U>(v, out),
     }
 }
 
-fn integers<T: Sample, S: Sum<T>, U: Sample>(pixels: ArrayView3<'_, T>, out: ArrayViewMut3<'_, U>) {
-    simd::run(Integers::<T, S, U> { pixels, out, sum: std::marker::PhantomData });
+/// Calls `each` with runs of pixels and the place of their means: the whole chunk where it lies in one piece, else
+/// its rows.
+#[inline(always)]
+pub(super) fn each_line<T, U>(
+    pixels: ArrayView3<'_, T>,
+    mut out: ArrayViewMut3<'_, U>,
+    mut each: impl FnMut(ArrayView2<'_, T>, ArrayViewMut2<'_, U>),
+) {
+    let (height, width, channels) = pixels.dim();
+    if let (Some(samples), Some(out)) = (pixels.as_slice(), out.as_slice_mut()) {
+        let whole = ArrayView2::from_shape((height * width, channels), samples);
+        let out = ArrayViewMut2::from_shape((height * width, 1), out);
+        if let (Ok(whole), Ok(out)) = (whole, out) {
+            return each(whole, out);
+        }
+    }
+    for (row, out) in pixels.outer_iter().zip(out.outer_iter_mut()) {
+        each(row, out);
+    }
 }
 
-/// An integer that holds the sum of a pixel's samples.
-trait Sum<T>: Copy + Default + std::ops::AddAssign {
-    fn of(sample: T) -> Self;
+/// The mean of integers; what is neither f32 nor f64 goes through f64, which rounds on as the quotient would.
+fn integers<T: Sample, S: Sum<T>, U: Sample>(pixels: ArrayView3<'_, T>, out: ArrayViewMut3<'_, U>) {
+    each_line(pixels, out, |pixels, mut out| match (U::DTYPE, out.as_slice_mut()) {
+        (DataType::F32, Some(out)) => run_integers::<T, S, f32>(pixels, bytemuck::cast_slice_mut(out)),
+        (DataType::F64, Some(out)) => run_integers::<T, S, f64>(pixels, bytemuck::cast_slice_mut(out)),
+        _ => {
+            let mut held = [0f64; 4 * BLOCK];
+            let blocks = pixels.axis_chunks_iter(Axis(0), held.len());
+            for (pixels, out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), 4 * BLOCK)) {
+                let held = &mut held[..pixels.dim().0];
+                run_integers::<T, S, f64>(pixels, held);
+                simd::run(Rounded { values: held, out });
+            }
+        }
+    });
+}
 
-    /// `self / channels`, rounded once.
-    ///
-    /// For |sum| < 2^52 and fewer than 2^27 channels the nearest f64 q of the quotient v rounds on as v itself does:
-    /// a point m half-way between two samples of the target has a significand M of at most 25 bits (or is half an
-    /// odd integer), so v and m, fractions over `channels` and a power of two, differ not at all or by at least
-    /// 2^-25 / channels of m, which is more than the 2^-53 by which q differs from v. Where sum and channels are
-    /// both f32 numbers, the f32 division is the rounding.
-    fn divide<U: Sample>(self, channels: usize) -> U;
+fn run_integers<T: Sample, S: Sum<T>, Q: Quotient>(pixels: ArrayView2<'_, T>, out: &mut [Q]) {
+    simd::run(Integers::<T, S, Q> { pixels, out, sum: std::marker::PhantomData });
+}
+
+/// Values rounded to samples.
+pub(super) struct Rounded<'a, U> {
+    pub(super) values: &'a [f64],
+    pub(super) out: ArrayViewMut2<'a, U>,
+}
+
+impl<U: Sample> Work for Rounded<'_, U> {
+    #[inline(always)]
+    fn run(mut self) {
+        match self.out.as_slice_mut() {
+            Some(out) => out.iter_mut().zip(self.values).for_each(|(out, &v)| *out = U::from_f64(v)),
+            None => self.out.iter_mut().zip(self.values).for_each(|(out, &v)| *out = U::from_f64(v)),
+        }
+    }
+}
+
+/// Three 8-bit channels as f32, in vectors where the samples lie together.
+#[cfg(target_arch = "x86_64")]
+fn thirds<U: Sample>(pixels: ArrayView3<'_, u8>, out: ArrayViewMut3<'_, U>) {
+    each_line(pixels, out, |mut pixels, mut out| {
+        if let (Some(samples), Some(out)) = (pixels.as_slice(), out.as_slice_mut())
+            && let Ok(means) = bytemuck::try_cast_slice_mut::<U, f32>(out)
+        {
+            // SAFETY: the processor has AVX2, or `thirds` would not have been called.
+            let done = unsafe { super::avx2::mean_of_three(samples, means) };
+            pixels.slice_axis_inplace(Axis(0), (done..).into());
+            return run_integers::<u8, i32, f32>(pixels, &mut means[done..]);
+        }
+        integers::<u8, i32, U>(pixels.insert_axis(Axis(0)), out.insert_axis(Axis(0)));
+    });
+}
+
+/// A number that holds the sum of a pixel's samples exactly.
+pub(super) trait Sum<T>: Copy + Default + std::ops::AddAssign {
+    /// Pixels of no more channels than that have sums that f32 holds.
+    const F32_CHANNELS: usize;
+    fn of(sample: T) -> Self;
+    fn to_f32(self) -> f32;
+    fn to_f64(self) -> f64;
 }
 
 macro_rules! sums {
-    ($($sum:ty: $($t:ty),*;)*) => {$($(
+    ($($sum:ty: $($t:ty => $f32_channels:expr),*;)*) => {$($(
         impl Sum<$t> for $sum {
+            const F32_CHANNELS: usize = $f32_channels;
             #[inline(always)]
             fn of(sample: $t) -> $sum {
                 sample as $sum
             }
             #[inline(always)]
-            fn divide<U: Sample>(self, channels: usize) -> U {
-                divide(self.into(), channels)
+            fn to_f32(self) -> f32 {
+                self as f32
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
             }
         }
     )*)*};
 }
-sums!(i64: u32, i32; i128: u8, i8, u16, i16, u32, i32, u64, i64;);
+sums!(i32: u8 => 1 << 16, i8 => 1 << 16, u16 => 1 << 8, i16 => 1 << 8; f64: u32 => 0, i32 => 0;);
 
-macro_rules! small_sums {
-    ($($t:ty),*) => {$(
-        impl Sum<$t> for i32 {
-            #[inline(always)]
-            fn of(sample: $t) -> i32 {
-                sample as i32
-            }
-            #[inline(always)]
-            fn divide<U: Sample>(self, channels: usize) -> U {
-                // 255 channels of 16 bits, 65,536 of 8.
-                if U::DTYPE == DataType::F32 && channels <= (1 << 24) >> <$t>::BITS {
-                    return U::from_f64((self as f32 / channels as f32) as f64);
-                }
-                U::from_f64(self as f64 / channels as f64)
-            }
-        }
-    )*};
+/// A float that quotients are evaluated in.
+///
+/// For |sum| < 2^52 and fewer than 2^27 channels the nearest f64 q of the quotient v rounds on as v itself does:
+/// a point m half-way between two samples of the target has a significand M of at most 25 bits (or is half an
+/// odd integer), so v and m, fractions over `channels` and a power of two, differ not at all or by at least
+/// 2^-25 / channels of m, which is more than the 2^-53 by which q differs from v. Where sum and channels are
+/// both f32 numbers, the f32 division is the rounding.
+trait Quotient: Sample {
+    fn divide<T, S: Sum<T>>(sum: S, channels: usize) -> Self;
 }
-small_sums!(u8, i8, u16, i16);
 
-#[inline(always)]
-fn divide<U: Sample>(sum: i128, channels: usize) -> U {
-    if sum.unsigned_abs() < 1 << 52 && channels < 1 << 27 {
-        return U::from_f64(sum as i64 as f64 / channels as f64);
+impl Quotient for f64 {
+    #[inline(always)]
+    fn divide<T, S: Sum<T>>(sum: S, channels: usize) -> f64 {
+        sum.to_f64() / channels as f64
     }
-    Exact::ratio(sum, channels as u64).round()
 }
 
-struct Integers<'a, T, S, U> {
-    pixels: ArrayView3<'a, T>,
-    out: ArrayViewMut3<'a, U>,
+impl Quotient for f32 {
+    #[inline(always)]
+    fn divide<T, S: Sum<T>>(sum: S, channels: usize) -> f32 {
+        if channels <= S::F32_CHANNELS {
+            sum.to_f32() / channels as f32
+        } else {
+            (sum.to_f64() / channels as f64) as f32
+        }
+    }
+}
+
+struct Integers<'a, T, S, Q> {
+    pixels: ArrayView2<'a, T>,
+    out: &'a mut [Q],
     sum: std::marker::PhantomData<S>,
 }
 
-impl<T: Sample, S: Sum<T>, U: Sample> Work for Integers<'_, T, S, U> {
+impl<T: Sample, S: Sum<T>, Q: Quotient> Work for Integers<'_, T, S, Q> {
     #[inline(always)]
-    fn run(mut self) {
-        let channels = self.pixels.dim().2;
-        let mut sums = [S::default(); BLOCK];
-        for (pixels, mut out) in self.pixels.outer_iter().zip(self.out.outer_iter_mut()) {
-            let blocks = pixels.axis_chunks_iter(Axis(0), BLOCK);
-            for (pixels, mut out) in blocks.zip(out.axis_chunks_iter_mut(Axis(0), BLOCK)) {
-                let sums = &mut sums[..pixels.dim().0];
-                add_channels(pixels, sums);
-                match out.as_slice_mut() {
-                    Some(out) => {
-                        for (out, sum) in out.iter_mut().zip(&*sums) {
-                            *out = sum.divide(channels);
-                        }
-                    }
-                    None => {
-                        for (out, sum) in out.iter_mut().zip(&*sums) {
-                            *out = sum.divide(channels);
-                        }
-                    }
-                }
-            }
-        }
+    fn run(self) {
+        quotients::<T, S, Q>(self.pixels, self.out);
     }
 }
 
-/// The sum of each pixel's channels.
+/// The mean of each pixel.
 #[inline(always)]
-fn add_channels<T: Sample, S: Sum<T>>(pixels: ArrayView2<'_, T>, sums: &mut [S]) {
+fn quotients<T: Sample, S: Sum<T>, Q: Quotient>(pixels: ArrayView2<'_, T>, out: &mut [Q]) {
     let channels = pixels.dim().1;
-    match (pixels.as_slice(), channels) {
-        (Some(samples), 1) => add_interleaved::<T, S, 1>(samples, sums),
-        (Some(samples), 2) => add_interleaved::<T, S, 2>(samples, sums),
-        (Some(samples), 3) => add_interleaved::<T, S, 3>(samples, sums),
-        (Some(samples), 4) => add_interleaved::<T, S, 4>(samples, sums),
-        (Some(samples), 5..) => {
-            for (sum, pixel) in sums.iter_mut().zip(samples.chunks_exact(channels)) {
-                *sum = S::default();
-                for &sample in pixel {
-                    *sum += S::of(sample);
-                }
-            }
-        }
+    let Some(samples) = pixels.as_slice() else { return plane_by_plane::<T, S, Q>(pixels, out) };
+    match channels {
+        1 => pixel_by_pixel::<T, S, Q, 1>(samples, out),
+        2 => pixel_by_pixel::<T, S, Q, 2>(samples, out),
+        3 => pixel_by_pixel::<T, S, Q, 3>(samples, out),
+        4 => pixel_by_pixel::<T, S, Q, 4>(samples, out),
+        5 => pixel_by_pixel::<T, S, Q, 5>(samples, out),
+        6 => pixel_by_pixel::<T, S, Q, 6>(samples, out),
+        7 => pixel_by_pixel::<T, S, Q, 7>(samples, out),
+        8 => pixel_by_pixel::<T, S, Q, 8>(samples, out),
+        0 => out.fill(Q::from_f64(f64::NAN)),
         _ => {
-            sums.fill(S::default());
-            for plane in pixels.axis_iter(Axis(1)) {
-                match plane.as_slice() {
-                    Some(plane) => {
-                        for (sum, &sample) in sums.iter_mut().zip(plane) {
-                            *sum += S::of(sample);
-                        }
-                    }
-                    None => {
-                        for (sum, &sample) in sums.iter_mut().zip(plane) {
-                            *sum += S::of(sample);
-                        }
-                    }
-                }
+            for (out, pixel) in out.iter_mut().zip(samples.chunks_exact(channels)) {
+                *out = Q::divide(total::<T, S>(pixel), channels);
             }
         }
     }
 }
 
 #[inline(always)]
-fn add_interleaved<T: Sample, S: Sum<T>, const C: usize>(samples: &[T], sums: &mut [S]) {
-    for (sum, pixel) in sums.iter_mut().zip(samples.chunks_exact(C)) {
-        *sum = S::default();
-        for &sample in &pixel[..C] {
-            *sum += S::of(sample);
-        }
+fn total<T: Copy, S: Sum<T>>(pixel: &[T]) -> S {
+    let mut sum = S::default();
+    pixel.iter().for_each(|&sample| sum += S::of(sample));
+    sum
+}
+
+/// Pixels of C channels, one after the other.
+#[inline(always)]
+fn pixel_by_pixel<T: Sample, S: Sum<T>, Q: Quotient, const C: usize>(samples: &[T], out: &mut [Q]) {
+    for (out, pixel) in out.iter_mut().zip(samples.as_chunks::<C>().0) {
+        *out = Q::divide(total::<T, S>(pixel), C);
     }
+}
+
+/// Pixels in any layout, a plane at a time.
+#[inline(always)]
+fn plane_by_plane<T: Sample, S: Sum<T>, Q: Quotient>(pixels: ArrayView2<'_, T>, out: &mut [Q]) {
+    let channels = pixels.dim().1;
+    let mut sums = [S::default(); BLOCK];
+    for (pixels, out) in pixels.axis_chunks_iter(Axis(0), BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let sums = &mut sums[..out.len()];
+        sums.fill(S::default());
+        for plane in pixels.axis_iter(Axis(1)) {
+            match plane.as_slice() {
+                Some(plane) => sums.iter_mut().zip(plane).for_each(|(sum, &sample)| *sum += S::of(sample)),
+                None => sums.iter_mut().zip(plane).for_each(|(sum, &sample)| *sum += S::of(sample)),
+            }
+        }
+        out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = Q::divide(sum, channels));
+    }
+}
+
+/// Integers of 64 bits, and very many channels.
+fn wide<T: Sample + Into<i128>, U: Sample>(pixels: ArrayView3<'_, T>, out: ArrayViewMut3<'_, U>) {
+    each_line(pixels, out, |pixels, mut out| {
+        for (pixel, out) in pixels.outer_iter().zip(&mut out) {
+            *out = divide_wide(pixel.iter().map(|&sample| sample.into()).sum(), pixel.len() as u64);
+        }
+    });
+}
+
+/// `sum / samples`, rounded once.
+#[inline]
+pub(super) fn divide_wide<U: Sample>(sum: i128, samples: u64) -> U {
+    if sum.unsigned_abs() < 1 << 52 && (1..1 << 27).contains(&samples) {
+        return U::from_f64(sum as i64 as f64 / samples as f64);
+    }
+    Exact::ratio(sum, samples).round()
 }
 
 #[cfg(test)]
@@ -286,12 +366,27 @@ mod tests {
     #[test]
     fn the_baseline_gives_what_the_vectors_give() {
         let samples: Vec<u8> = (0..3000 * 3).map(|i| (i * i % 251) as u8).collect();
-        let view = ArrayView3::from_shape((1, 3000, 3), &samples).unwrap();
-        let (mut a, mut b) =
-            (ndarray::Array3::<f32>::zeros((1, 3000, 1)), ndarray::Array3::zeros((1, 3000, 1)));
-        let sum = std::marker::PhantomData::<i32>;
-        simd::run(Integers { pixels: view, out: a.view_mut(), sum });
-        Integers { pixels: view, out: b.view_mut(), sum }.run();
+        let pixels = ArrayView2::from_shape((3000, 3), &samples).unwrap();
+        let (mut a, mut b) = (vec![0f32; 3000], vec![0f32; 3000]);
+        run_integers::<u8, i32, f32>(pixels, &mut a);
+        quotients::<u8, i32, f32>(pixels, &mut b);
         assert_eq!(a, b);
+    }
+
+    /// Every sum of three bytes, at every place of a group.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_mean_of_three_bytes_equals_its_portable_twin() {
+        if !crate::map::avx2::detected() {
+            return;
+        }
+        let pixel = |sum: usize| [0, 255, 510].map(|below| sum.saturating_sub(below).min(255) as u8);
+        let samples: Vec<u8> = (0..8 * 767 + 5).flat_map(|i| pixel(i % 767)).collect();
+        let (mut a, mut b) = (vec![0f32; samples.len() / 3], vec![0f32; samples.len() / 3]);
+        // SAFETY: the processor has AVX2.
+        let done = unsafe { crate::map::avx2::mean_of_three(&samples, &mut a) };
+        assert_eq!(done, a.len() / 8 * 8);
+        pixel_by_pixel::<u8, i32, f32, 3>(&samples, &mut b);
+        assert_eq!(a[..done], b[..done]);
     }
 }

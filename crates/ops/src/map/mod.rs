@@ -1,14 +1,16 @@
 //! Maps: a chunk in, the same rectangle out, pixel by pixel.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod convert;
 mod float_mean;
 mod halve;
 mod masked;
 mod mean;
 mod reduce_channels;
+mod valid_mean;
 
 pub use convert::{Convert, Scale};
-pub(crate) use float_mean::mean_of;
 pub use halve::{Halving, Resample};
 pub use masked::Masked;
 pub use mean::MeanOverChannels;

@@ -4,9 +4,10 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 use num_bigint::BigInt;
 use outcrop_core::{Chunk, DataType, Map, PixelsMut, Result, Sample, Value, with_dtype, with_pixels};
 
-use crate::exact::{Exact, decode};
+use crate::exact::Exact;
 use crate::nodata::{Nodata, contains};
 use crate::reduce::cell::Cell;
+use crate::reduce::exact::decompose;
 use crate::reduce::key::key;
 use crate::reduce::percentile::interpolate;
 use crate::reduce::{Method, Op, Percentile};
@@ -58,9 +59,7 @@ impl ReduceChannels {
 
     fn one<T: Sample>(&self, pixel: &mut [(u64, T)], buffer: &mut Vec<T>) -> Option<Exact> {
         match &self.op {
-            Op::Mean | Op::Sum | Op::Var { .. } | Op::Std { .. }
-                if T::DTYPE.bytes() <= 4 && !T::DTYPE.is_float() =>
-            {
+            Op::Sum | Op::Var { .. } | Op::Std { .. } if T::DTYPE.bytes() <= 4 && !T::DTYPE.is_float() => {
                 small_sums(&self.op, pixel)
             }
             Op::Percentile(p, method) => percentile(p, *method, pixel),
@@ -83,6 +82,10 @@ impl Map for ReduceChannels {
         let pixels = super::sole_input(chunk, &out, self.output())?;
         with_dtype!(self.output, U => {
             let out = super::typed_out::<U>(out)?;
+            if self.op == Op::Mean {
+                super::mean::mean_into(pixels, &self.nodata, out);
+                return Ok(());
+            }
             with_pixels!(pixels, view => self.run(view, out));
         });
         Ok(())
@@ -103,7 +106,6 @@ fn small_sums<T: Sample>(op: &Op, pixel: &[(u64, T)]) -> Option<Exact> {
     }
     let spread = || i128::from(n) * squares - sum * sum;
     match op {
-        Op::Sum => Some(Exact::int(sum)),
         Op::Var { ddof } => {
             let divisor = n.checked_sub(*ddof).filter(|&d| d > 0)?;
             Some(Exact::ratio(spread(), n.checked_mul(divisor)?))
@@ -112,7 +114,7 @@ fn small_sums<T: Sample>(op: &Op, pixel: &[(u64, T)]) -> Option<Exact> {
             let divisor = n.checked_sub(*ddof).filter(|&d| d > 0)?;
             Some(Exact::root_of_ratio(&spread().unsigned_abs().into(), 0, &n.checked_mul(divisor)?.into()))
         }
-        _ => Some(Exact::ratio(sum, n)),
+        _ => Some(Exact::int(sum)),
     }
 }
 
@@ -136,12 +138,12 @@ fn product<T: Sample>(pixel: &[(u64, T)]) -> Option<Exact> {
     for (_, sample) in pixel {
         let v = sample.to_f64();
         negative ^= v.is_sign_negative();
-        match decode(v) {
-            Some((m, e)) => {
-                mantissa *= m;
-                exponent += e;
-            }
-            None => special = Some(special.unwrap_or(1.0) * v.abs()),
+        if v.is_finite() {
+            let (significand, e) = decompose(v.abs());
+            mantissa *= significand;
+            exponent += i64::from(e);
+        } else {
+            special = Some(special.unwrap_or(1.0) * v.abs());
         }
     }
     if pixel.is_empty() {

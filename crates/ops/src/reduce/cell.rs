@@ -198,18 +198,23 @@ fn add_magnitude<T: Sample>(sums: &mut ExactSums, sample: T) {
 
 fn finish_sums(op: &Op, sums: &ExactSums) -> Option<Exact> {
     // What the mean is where a sample is not finite, every other sum is, but for signs.
-    let special = sums.mean_ratio().err();
-    Some(match (op, special) {
-        (Op::Mean, _) => Exact::quotient(sums.mean_ratio()),
-        (Op::Var { ddof } | Op::Std { ddof }, None) => {
-            let variance = Ok(sums.variance_ratio(*ddof)?);
-            if matches!(op, Op::Var { .. }) { Exact::quotient(variance) } else { Exact::root(variance) }
+    let mean = match sums.mean_ratio() {
+        Ok(mean) => mean,
+        Err(special) => {
+            return Some(Exact::Special(match op {
+                Op::Var { .. } | Op::Std { .. } => f64::NAN,
+                Op::NormL2 if sums.nan == 0 => f64::INFINITY,
+                Op::NormL2 => f64::NAN,
+                _ => special,
+            }));
         }
-        (Op::Var { .. } | Op::Std { .. }, Some(_)) => Exact::Special(f64::NAN),
-        (Op::NormL2, None) => Exact::root(Ok(sums.squares_ratio())),
-        (Op::NormL2, Some(_)) => Exact::Special(if sums.nan > 0 { f64::NAN } else { f64::INFINITY }),
-        (_, None) => Exact::quotient(Ok(sums.sum_ratio())),
-        (_, Some(special)) => Exact::Special(special),
+    };
+    Some(match op {
+        Op::Mean => mean.exact(),
+        Op::Var { ddof } => sums.variance_ratio(*ddof)?.exact(),
+        Op::Std { ddof } => sums.variance_ratio(*ddof)?.root(),
+        Op::NormL2 => sums.squares_ratio().root(),
+        _ => sums.sum_ratio().exact(),
     })
 }
 

@@ -7,8 +7,7 @@ use outcrop_core::{
     Chunk, DataType, Error, Pixels, Reduce, Result, Sample, Value, f16, with_dtype, with_pixels,
 };
 
-use super::exact::{ExactSums, Rational};
-use crate::exact::Exact;
+use super::exact::ExactSums;
 use crate::saved::{Loader, Saver};
 
 /// Compares the samples of two inputs with the same rows, columns and channels.
@@ -139,16 +138,12 @@ impl Compare {
     pub fn finish(&self, partial: &ComparePartial) -> Comparison {
         let n = partial.samples - partial.unlike_nan;
         let infinite = partial.errors.infinities() != (0, 0);
-        let mean = |sum: Rational| {
-            let (numerator, denominator, exponent) = sum.parts();
-            Rational::new(numerator.clone(), denominator * n, exponent)
-        };
         let figure = |of: &dyn Fn() -> f64| match (n, infinite) {
             (0, _) => None,
             (_, true) => Some(f64::INFINITY),
             _ => Some(of()),
         };
-        let rmse = figure(&|| Exact::root(Ok(mean(partial.errors.squares_ratio()))).to_f64());
+        let rmse = figure(&|| partial.errors.squares_ratio().divided_by(n).sqrt_to_f64());
         Comparison {
             pixels: partial.pixels,
             samples: partial.samples,
@@ -156,7 +151,7 @@ impl Compare {
             differing_samples: partial.differing_samples,
             unlike_nan: partial.unlike_nan,
             max_error: partial.max,
-            mean_error: figure(&|| mean(partial.errors.sum_ratio()).to_f64()),
+            mean_error: figure(&|| partial.errors.sum_ratio().divided_by(n).to_f64()),
             rmse,
             psnr: rmse.and_then(|rmse| self.psnr(rmse, partial.range)),
             first: partial.first,

@@ -19,6 +19,12 @@ pub(crate) fn key<T: Sample>(sample: T) -> u64 {
     }
 }
 
+/// The key of any sample: that of NaN is the largest there is, which no other sample has.
+#[inline(always)]
+pub(crate) fn sample_key<T: Sample>(sample: T) -> u64 {
+    if sample.is_nan() { u64::MAX >> (64 - 8 * size_of::<T>() as u32) } else { key(sample) }
+}
+
 /// The sample of a key.
 pub(crate) fn value<T: Sample>(key: u64) -> Value {
     let width = 8 * size_of::<T>() as u32;
@@ -64,5 +70,6 @@ mod tests {
         check(&[i8::MIN, -1, 0, 1, i8::MAX]);
         check(&[0, 1, u16::MAX]);
         assert_eq!(key(-0.0f32), key(0.0f32));
+        assert!(sample_key(-f32::NAN) > key(f32::INFINITY) && sample_key(7u8) == 7);
     }
 }

@@ -6,17 +6,15 @@
 //! channels share the memory.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use num_bigint::BigInt;
-use outcrop_core::{Chunk, DataType, Error, Reduce, Result, Sample, Value, with_dtype};
+use outcrop_core::{DataType, Error, Result, Value, with_dtype};
 
-use super::key::{key, value};
+use super::key::value;
+use super::percentile_pass::{PercentilePartial, PercentilePass};
 use super::quantile::{PercentileSpec, Place};
-use super::rows::rows;
 use crate::exact::{BigSum, Exact};
-use crate::saved::{Loader, Saver};
-use crate::validity::{Class, NanPolicy, Validity};
+use crate::validity::{NanPolicy, Validity};
 
 /// Bytes of counters that a partial should not exceed; it may where there are very many channels.
 const COUNTERS_BYTES: u64 = 64 << 20;
@@ -86,14 +84,7 @@ impl Percentiles {
         if prefixes.iter().all(Vec::is_empty) {
             return None;
         }
-        Some(PercentilePass {
-            dtype: self.dtype,
-            validity: self.validity.clone(),
-            stage: self.stage,
-            shift: bits - done - digit,
-            digit,
-            groups: slots(prefixes, digit),
-        })
+        Some(PercentilePass::new(self.validity.clone(), self.stage, bits - done - digit, digit, prefixes))
     }
 
     /// Takes in the partial of the pass over the whole image.
@@ -102,14 +93,12 @@ impl Percentiles {
     /// [`Error::Usage`] where the partial is of another pass.
     pub fn absorb(&mut self, partial: PercentilePartial) -> Result<()> {
         let pass = self.pass().ok_or_else(|| Error::Usage("the percentiles are complete".into()))?;
-        if partial.stage != pass.stage || partial.counts.len() != pass.counters() {
-            return Err(Error::Usage("the partial is of another pass over the percentiles".into()));
-        }
+        let (counts, nan) = pass.totals(&partial)?;
         for (g, group) in self.groups.iter_mut().enumerate() {
             let slots = &pass.groups[g];
             if self.stage == 0 {
-                group.valid = partial.counts[slots.counters.clone()].iter().sum();
-                group.nan = partial.nan[g];
+                group.valid = counts[slots.counters.clone()].iter().sum();
+                group.nan = nan[g];
                 let n = group.valid;
                 if n > 0 {
                     group.places =
@@ -120,7 +109,7 @@ impl Percentiles {
             }
             for (prefix, rank) in group.ranks.values_mut() {
                 let slot = slots.prefixes.partition_point(|p| p < prefix);
-                let counts = &partial.counts[slots.counters.clone()][slot << pass.digit..][..1 << pass.digit];
+                let counts = &counts[slots.counters.clone()][slot << pass.digit..][..1 << pass.digit];
                 let mut digit = 0;
                 while digit + 1 < counts.len() && *rank >= counts[digit] {
                     *rank -= counts[digit];
@@ -208,157 +197,4 @@ pub(crate) fn interpolate(low: Value, high: Value, place: &Place) -> Exact {
     let (a, b) = (BigSum::units(low), BigSum::units(high));
     let sum = &a * (&q - &p) + &b * &p;
     Exact::big_ratio(&sum, BigSum::EXPONENT, q.magnitude())
-}
-
-/// One pass: a reduction that counts.
-#[derive(Clone, Debug)]
-pub struct PercentilePass {
-    dtype: DataType,
-    validity: Validity,
-    stage: usize,
-    /// Bits of the key below this pass's digit.
-    shift: u32,
-    digit: u32,
-    groups: Vec<Slots>,
-}
-
-/// The prefixes of a group and the place of their counters.
-#[derive(Clone, Debug)]
-struct Slots {
-    prefixes: Vec<u64>,
-    /// Which remainders modulo 4096 the prefixes have: most samples of other prefixes go no further.
-    remainders: [u64; 64],
-    counters: Range<usize>,
-}
-
-impl Slots {
-    /// The number of a prefix among those that are wanted.
-    #[inline(always)]
-    fn find(&self, prefix: u64) -> Option<usize> {
-        let remainder = prefix % 4096;
-        if self.remainders[remainder as usize / 64] >> (remainder % 64) & 1 == 0 {
-            return None;
-        }
-        self.prefixes.binary_search(&prefix).ok()
-    }
-}
-
-/// Places the counters of all groups one after the other.
-fn slots(prefixes: Vec<Vec<u64>>, digit: u32) -> Vec<Slots> {
-    let mut end = 0;
-    let place = |prefixes: Vec<u64>| {
-        let start = end;
-        end += prefixes.len() << digit;
-        let mut remainders = [0; 64];
-        for prefix in &prefixes {
-            remainders[(prefix % 4096 / 64) as usize] |= 1 << (prefix % 64);
-        }
-        Slots { prefixes, remainders, counters: start..end }
-    };
-    prefixes.into_iter().map(place).collect()
-}
-
-/// Counters of one pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PercentilePartial {
-    stage: usize,
-    counts: Vec<u64>,
-    nan: Vec<u64>,
-}
-
-impl PercentilePass {
-    fn counters(&self) -> usize {
-        self.groups.last().map_or(0, |g| g.counters.end)
-    }
-
-    fn count<T: Sample, const FIRST: bool>(
-        &self,
-        partial: &mut PercentilePartial,
-        chunk: &Chunk<'_>,
-    ) -> Result<()> {
-        let mask = (1u64 << self.digit) - 1;
-        rows::<T>(&self.validity, chunk, |_, c, samples, valid| {
-            let g = if self.groups.len() == 1 { 0 } else { c };
-            let slots = &self.groups[g];
-            let counts = &mut partial.counts[slots.counters.clone()];
-            let nan = &mut partial.nan[g];
-            let mut one = |sample: T| {
-                if sample.is_nan() {
-                    *nan += 1;
-                    return;
-                }
-                let key = key(sample) >> self.shift;
-                let digit = (key & mask) as usize;
-                if FIRST {
-                    counts[digit] += 1;
-                } else if let Some(slot) = slots.find(key >> self.digit) {
-                    counts[slot << self.digit | digit] += 1;
-                }
-            };
-            match (valid, samples.as_slice()) {
-                (Some(valid), _) => {
-                    samples.iter().zip(valid).filter(|(_, v)| **v == Class::Valid).for_each(|(s, _)| one(*s))
-                }
-                (None, Some(samples)) => samples.iter().for_each(|s| one(*s)),
-                (None, None) => samples.iter().for_each(|s| one(*s)),
-            }
-            Ok(())
-        })
-    }
-}
-
-const NAME: &str = "percentiles";
-
-impl Reduce for PercentilePass {
-    type Partial = PercentilePartial;
-
-    fn start(&self) -> PercentilePartial {
-        PercentilePartial {
-            stage: self.stage,
-            counts: vec![0; self.counters()],
-            nan: vec![0; self.groups.len()],
-        }
-    }
-
-    fn partial_bytes(&self) -> u64 {
-        8 * (self.counters() + self.groups.len()) as u64
-    }
-
-    fn fold(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
-        with_dtype!(self.dtype, T => match self.stage {
-            0 => self.count::<T, true>(partial, chunk),
-            _ => self.count::<T, false>(partial, chunk),
-        })
-    }
-
-    fn merge(&self, partial: &mut PercentilePartial, other: PercentilePartial) {
-        for (a, b) in partial.counts.iter_mut().zip(other.counts) {
-            *a += b;
-        }
-        for (a, b) in partial.nan.iter_mut().zip(other.nan) {
-            *a += b;
-        }
-    }
-
-    fn save(&self, partial: &PercentilePartial) -> Vec<u8> {
-        let mut to = Saver::new(NAME, 1);
-        to.dtype(self.dtype);
-        [partial.stage, partial.nan.len(), partial.counts.len()].into_iter().for_each(|v| to.u64(v as u64));
-        partial.nan.iter().chain(&partial.counts).for_each(|v| to.u64(*v));
-        to.finish()
-    }
-
-    fn load(&self, bytes: &[u8]) -> Result<PercentilePartial> {
-        let mut from = Loader::new(bytes, NAME, 1)?;
-        from.expect_dtype(self.dtype)?;
-        from.expect_u64(self.stage as u64, "pass")?;
-        from.expect_u64(self.groups.len() as u64, "channels")?;
-        from.expect_u64(self.counters() as u64, "counters")?;
-        let mut partial = self.start();
-        for v in partial.nan.iter_mut().chain(&mut partial.counts) {
-            *v = from.u64()?;
-        }
-        from.finish()?;
-        Ok(partial)
-    }
 }

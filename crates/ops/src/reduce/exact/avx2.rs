@@ -4,8 +4,8 @@
 
 use std::arch::x86_64::*;
 
+use super::fixed::power_of_two;
 use super::float::{BINADE, Block, LANES};
-use super::rational::power_of_two;
 
 /// Whether this processor runs the blocks.
 pub(super) fn detected() -> bool {

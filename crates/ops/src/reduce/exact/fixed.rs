@@ -138,6 +138,11 @@ pub(crate) fn decompose(v: f64) -> (i64, i32) {
     (if v.is_sign_negative() { -magnitude } else { magnitude }, exponent.max(1) - 1075)
 }
 
+/// 2^e for -1074 <= e <= 1023.
+pub(crate) fn power_of_two(e: i32) -> f64 {
+    if e >= -1022 { f64::from_bits(((e + 1023) as u64) << 52) } else { f64::from_bits(1 << (e + 1074)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use outcrop_core::f16;
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
-use super::rational::power_of_two;
+use super::fixed::power_of_two;
 use super::sums::Scratch;
 use super::{ExactSums, Span};
 
