@@ -91,7 +91,7 @@ fn all_figures_are_the_same_in_every_way() {
 #[test]
 fn reductions_are_the_same_in_every_way() {
     let folder = Folder::new();
-    for (descr, size) in TYPES {
+    for (descr, size) in [("|u1", 1), ("<i2", 2), ("<u8", 8), ("<f4", 4)] {
         folder.write("a.npy", &npy(descr, &[31, 37, 2], &noise(31 * 37 * 2 * size)));
         for (op, over) in [
             ("median", "c"),

@@ -116,7 +116,9 @@ def over(a):
             exact = lambda f: f(wide, axis=axis)
             one["median"] = exact(np.nanmedian if nan else np.median).astype(out_type(a, name, "median"))
         if not isfloat:
-            one["sum"] = np.sum(a, axis=axis, dtype=np.int64 if a.dtype.kind == "i" else np.uint64)
+            # Ours saturates where NumPy's wraps.
+            ends = np.iinfo(np.int64 if a.dtype.kind == "i" else np.uint64)
+            one["sum"] = np.clip(np.sum(a.astype(object), axis=axis), ends.min, ends.max)
             one["product"] = np.prod(a, axis=axis, dtype=np.int64 if a.dtype.kind == "i" else np.uint64)
             one["any"] = np.any(a, axis=axis).astype(np.uint8)
             one["all"] = np.all(a, axis=axis).astype(np.uint8)

@@ -55,7 +55,7 @@ fn results_are_printed_where_they_are_few() {
     assert_eq!(print(&["median", "a.npy", "--over", "yx"]), "1  2.5\n2  10.0\n");
     assert_eq!(print(&["sum", "a.npy", "--over", "yxc"]), "51\n");
     assert_eq!(print(&["var", "a.npy", "--over", "yx", "--ddof", "4"]), "1  null\n2  null\n");
-    assert_eq!(print(&["percentile:50", "a.npy", "--over", "yx", "--method", "lower"]), "1  2.0\n2  10.0\n");
+    assert_eq!(print(&["percentile:50", "a.npy", "--over", "yx", "--method", "lower"]), "1  2\n2  10\n");
     let report = folder.json(&["reduce", "argmax", "a.npy", "--over", "yx", "--json", "--channels", "2,1"]);
     assert_eq!((&report["channels"], &report["values"]), (&json!([2, 1]), &json!([0, 3])));
     says(&folder.refused(2, &["reduce", "sum", "a.npy", "--over", "y"]), &["over y", "OUTPUT"]);
@@ -94,7 +94,7 @@ fn a_percentile_of_lines_keeps_to_its_budget_or_says_what_it_needs() {
     let wide = run("1GiB");
     assert_eq!(wide.code, Some(0), "{}", wide.stderr);
     let wanted = folder.read("p.raw");
-    assert_eq!(run("1MiB").code, Some(0));
+    assert_eq!(run("2MiB").code, Some(0));
     assert_eq!(folder.read("p.raw"), wanted);
     let small = run("10KiB");
     assert_eq!(small.code, Some(5), "{}", small.stderr);
@@ -130,15 +130,7 @@ fn a_mask_may_be_raw_or_have_all_channels() {
 #[test]
 fn alpha_is_a_mask_and_no_channel_where_it_is_asked_for() {
     let folder = Folder::new();
-    folder.write("rgba.npy", &npy("|u1", &[1, 2, 4], &[10, 20, 30, 0, 1, 2, 3, 255]));
-    folder.ok(&["convert", "rgba.npy", "rgba.tif"]);
-    // What the writer declares of a fourth channel is its affair; alpha is set here.
-    let mut file = folder.read("rgba.tif");
-    let Some(at) = file.windows(4).position(|tag| tag == [0x52, 1, 3, 0]) else {
-        panic!("the file declares no extra sample");
-    };
-    file[at + 8] = 2;
-    folder.write("rgba.tif", &file);
+    folder.write("rgba.tif", &tiff(2, 1, 4, &[10, 20, 30, 0, 1, 2, 3, 255]));
     let report = folder.json(&["stats", "rgba.tif", "--json", "--alpha-mask"]);
     let sums: Vec<_> = report["channels"].as_array().unwrap().iter().map(|c| c["sum"].clone()).collect();
     assert_eq!(sums, [json!(1), json!(2), json!(3)]);

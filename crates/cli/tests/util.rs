@@ -140,16 +140,16 @@ pub(crate) fn le_bytes<const N: usize, T: Copy>(samples: &[T], to: impl Fn(T) ->
     samples.iter().flat_map(|&s| to(s)).collect()
 }
 
-/// An uncompressed little-endian TIFF of 8-bit samples in one strip.
+/// An uncompressed little-endian TIFF of 8-bit samples in one strip; a fourth channel is alpha.
 pub(crate) fn tiff(width: u32, height: u32, channels: u32, samples: &[u8]) -> Vec<u8> {
     assert_eq!(samples.len() as u32, width * height * channels);
     let mut file = b"II*\0".to_vec();
     file.extend((8 + samples.len() as u32).next_multiple_of(2).to_le_bytes());
     file.extend(samples);
     file.resize(file.len().next_multiple_of(2), 0);
-    let photometric = if channels == 3 { 2 } else { 1 };
+    let photometric = if channels >= 3 { 2 } else { 1 };
     // Tag, value; every one a LONG of one value. BitsPerSample counts for all samples.
-    let entries = [
+    let mut entries = vec![
         (256, width),
         (257, height),
         (258, 8),
@@ -160,6 +160,9 @@ pub(crate) fn tiff(width: u32, height: u32, channels: u32, samples: &[u8]) -> Ve
         (278, height),
         (279, samples.len() as u32),
     ];
+    if channels == 4 {
+        entries.push((338, 2));
+    }
     file.extend((entries.len() as u16).to_le_bytes());
     for (tag, value) in entries {
         file.extend((tag as u16).to_le_bytes());

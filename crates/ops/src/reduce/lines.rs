@@ -136,9 +136,11 @@ impl Reduce for Lines {
     /// The results, and the copy of a chunk while it is folded.
     fn partial_bytes(&self) -> u64 {
         let results = self.results().saturating_mul(size_of::<Option<Exact>>() as u64);
-        // Beside the samples, at most a counter and a flag for each.
-        let each = self.validity.dtype().bytes() as u64 + size_of::<usize>() as u64 + 1;
-        results.saturating_add(self.chunk_samples.saturating_mul(each))
+        let length = if self.over == Over::Y { self.window.height } else { self.window.width };
+        let samples = self.chunk_samples.saturating_mul(self.validity.dtype().bytes() as u64);
+        // For each line a counter and a flag.
+        let beside = self.chunk_samples.div_ceil(length.max(1)).saturating_mul(size_of::<usize>() as u64 + 1);
+        results.saturating_add(samples).saturating_add(beside)
     }
 
     fn fold(&self, partial: &mut LinesPartial, chunk: &Chunk<'_>) -> Result<()> {

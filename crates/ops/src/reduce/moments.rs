@@ -107,7 +107,11 @@ impl Moments {
                     v if v.is_finite() => {
                         let (significand, exponent) = decompose(v.to_f64());
                         let shift = exponent + 24; // in units of the smallest f16
-                        if shift < 0 { significand >> -shift } else { significand << shift }
+                        // Zero has the exponent of the smallest f64.
+                        match shift < 0 {
+                            true => significand.checked_shr(shift.unsigned_abs()).unwrap_or(0),
+                            false => significand << shift,
+                        }
                     }
                     v if v.is_nan() && self.validity.nan() == NanPolicy::Omit => continue,
                     _ => return SPECIAL,

@@ -6,8 +6,9 @@
 
 use outcrop_core::{Channels, Error, Reduce, Result, Source, Value};
 use outcrop_ops::reduce::{
-    BinCounts, Both, ChannelStats, Covariance, CovarianceMatrix, Histogram, HistogramSpec, Maybe, Moments,
-    PercentileSpec, Percentiles, Pool, Shape, Stats, Unique,
+    BinCounts, Both, ChannelStats, Covariance, CovarianceMatrix, Histogram, HistogramPartial, HistogramSpec,
+    Maybe, Moments, MomentsPartial, PercentilePartial, PercentileSpec, Percentiles, Pool, Shape, Stats,
+    Unique,
 };
 use outcrop_ops::{Exact, Validity};
 use outcrop_scheduler::{Input, Plan, Runtime};
@@ -97,8 +98,7 @@ pub fn measure(
     let moments = Moments::counting(validity.clone()).filter(|_| wants_counts);
     let pool = if options.pooled { Pool::AllChannels } else { Pool::PerChannel };
     let percentiles = options.percentiles.clone();
-    let mut percentiles =
-        percentiles.map(|spec| Percentiles::new(pool, spec, validity.clone())).transpose()?;
+    let percentiles = percentiles.map(|spec| Percentiles::new(pool, spec, validity.clone())).transpose()?;
     let ranks = percentiles.as_ref().and_then(Percentiles::pass);
     let histogram = |spec: HistogramSpec, range| Histogram::new(spec.bins, range, validity.clone());
     let known = spec.and_then(|spec| Some(histogram(spec, spec.range?))).transpose()?;
@@ -115,61 +115,35 @@ pub fn measure(
     let each = stats.finish(&found);
     let pooled = options.pooled.then(|| stats.finish_pooled(&found));
 
-    // What the first pass leaves to others.
-    let (mut histogram, mut binned) = match (known, spec) {
-        (None, Some(spec)) => (Some(histogram(spec, range_of(&each)?)?), None),
+    let (histogram, binned) = match (known, spec) {
+        (None, Some(spec)) => {
+            let kernel = histogram(spec, range_of(&each)?)?;
+            let binned = counted.as_ref().and_then(|counted| kernel.of_counted(counted));
+            (Some(kernel), binned)
+        }
         (known, _) => (known, binned),
     };
-    if let (Some(kernel), None, Some(counted)) = (&histogram, &binned, &counted) {
-        binned = kernel.of_counted(counted);
-    }
-    let about = || match &pooled {
-        Some(all) => Moments::about(validity.clone(), &vec![all.clone(); each.len()]),
-        None => Moments::about(validity.clone(), &each),
-    };
-    let (moments, mut counted) = match (options.shape, moments) {
-        (true, None) => (Some(about()), None),
-        (_, counting) => (counting, counted),
-    };
-    if let (Some(percentiles), Some(ranked)) = (&mut percentiles, ranked) {
-        percentiles.absorb(ranked)?;
-    }
-    loop {
-        let ranks = percentiles.as_ref().and_then(Percentiles::pass);
-        let about = moments.clone().filter(|_| counted.is_none());
-        let bins = histogram.take_if(|_| binned.is_none());
-        if ranks.is_none() && about.is_none() && bins.is_none() {
-            break;
+    let (moments, counted) = match (options.shape, moments, &pooled) {
+        (false, ..) => (None, None),
+        (true, None, Some(all)) => {
+            (Some(Moments::about(validity.clone(), &vec![all.clone(); each.len()])), None)
         }
-        let next = Both(Maybe(about), Both(Maybe(ranks), Maybe(bins)));
-        let (deviations, (ranked, bins)) = pass.run(&next)?;
-        counted = counted.or(deviations);
-        binned = binned.or(bins);
-        histogram = histogram.or(next.1.1.0);
-        if let (Some(percentiles), Some(ranked)) = (&mut percentiles, ranked) {
-            percentiles.absorb(ranked)?;
-        }
-    }
+        (true, None, None) => (Some(Moments::about(validity.clone(), &each)), None),
+        (true, counting, _) => (counting, counted),
+    };
+    let mut open = Open { moments, counted, percentiles, histogram, binned };
+    open.absorb(ranked)?;
+    open.close(&mut pass)?;
 
     let of = |stats| Figures { stats, shape: None, percentiles: None, histogram: None, unique: None };
     let mut figures: Vec<_> = pooled.map_or(each, |all| vec![all]).into_iter().map(of).collect();
-    let edges = histogram.as_ref().map(|kernel| kernel.edges().to_vec()).unwrap_or_default();
-    let all = options.pooled;
-    if let (true, Some(kernel), Some(partial)) = (options.shape, moments, counted) {
-        let shapes = if all { vec![kernel.finish_pooled(&partial)] } else { kernel.finish(&partial) };
-        figures.iter_mut().zip(shapes).for_each(|(f, shape)| f.shape = Some(shape));
-    }
-    if let Some(percentiles) = percentiles {
-        for (f, found) in figures.iter_mut().zip(percentiles.finish()?) {
-            f.percentiles = Some(found.into_iter().map(|p| p.map(Exact::to_f64)).collect());
-        }
-    }
-    if let Some((kernel, partial)) = histogram.zip(binned) {
-        let bins = if all { vec![kernel.finish_pooled(&partial)] } else { kernel.finish(&partial) };
-        figures.iter_mut().zip(bins).for_each(|(f, bins)| f.histogram = Some(bins));
-    }
+    let edges = open.histogram.as_ref().map(|kernel| kernel.edges().to_vec()).unwrap_or_default();
+    open.finish(options.pooled, &mut figures)?;
     if let Some((kernel, partial)) = unique.zip(classes) {
-        let classes = if all { vec![kernel.finish_pooled(&partial)?] } else { kernel.finish(&partial)? };
+        let classes = match options.pooled {
+            true => vec![kernel.finish_pooled(&partial)?],
+            false => kernel.finish(&partial)?,
+        };
         figures.iter_mut().zip(classes).for_each(|(f, classes)| f.unique = Some(classes));
     }
     let covariance = covariance.zip(products).zip(options.covariance);
@@ -196,6 +170,58 @@ impl Passes<'_> {
         let bytes = kernel.partial_bytes();
         let plan = Plan::reduce(&stage, &self.inputs, self.window, self.region.chunk, bytes)?;
         self.runtime.reduce(&plan, &self.inputs, kernel)
+    }
+}
+
+/// What one pass may leave to another: a kernel without its partial is still to run.
+struct Open {
+    moments: Option<Moments>,
+    counted: Option<MomentsPartial>,
+    percentiles: Option<Percentiles>,
+    histogram: Option<Histogram>,
+    binned: Option<HistogramPartial>,
+}
+
+impl Open {
+    fn absorb(&mut self, ranked: Option<PercentilePartial>) -> Result<()> {
+        match (&mut self.percentiles, ranked) {
+            (Some(percentiles), Some(ranked)) => percentiles.absorb(ranked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes until nothing is open, each for all that is.
+    fn close(&mut self, pass: &mut Passes<'_>) -> Result<()> {
+        loop {
+            let moments = self.moments.clone().filter(|_| self.counted.is_none());
+            let ranks = self.percentiles.as_ref().and_then(Percentiles::pass);
+            let bins = self.histogram.clone().filter(|_| self.binned.is_none());
+            if moments.is_none() && ranks.is_none() && bins.is_none() {
+                return Ok(());
+            }
+            let (counted, (ranked, binned)) =
+                pass.run(&Both(Maybe(moments), Both(Maybe(ranks), Maybe(bins))))?;
+            self.counted = self.counted.take().or(counted);
+            self.binned = self.binned.take().or(binned);
+            self.absorb(ranked)?;
+        }
+    }
+
+    /// Fills in the figures of each channel, or of all together.
+    fn finish(self, pooled: bool, figures: &mut [Figures]) -> Result<()> {
+        if let Some((kernel, partial)) = self.moments.zip(self.counted) {
+            let shapes = if pooled { vec![kernel.finish_pooled(&partial)] } else { kernel.finish(&partial) };
+            figures.iter_mut().zip(shapes).for_each(|(f, shape)| f.shape = Some(shape));
+        }
+        if let Some((kernel, partial)) = self.histogram.zip(self.binned) {
+            let bins = if pooled { vec![kernel.finish_pooled(&partial)] } else { kernel.finish(&partial) };
+            figures.iter_mut().zip(bins).for_each(|(f, bins)| f.histogram = Some(bins));
+        }
+        let percentiles = self.percentiles.map(|p| p.finish()).transpose()?.unwrap_or_default();
+        for (f, found) in figures.iter_mut().zip(percentiles) {
+            f.percentiles = Some(found.into_iter().map(|p| p.map(Exact::to_f64)).collect());
+        }
+        Ok(())
     }
 }
 

@@ -169,11 +169,22 @@ pub fn reduce_axes(
         (Op::Percentile(percentile, method), _) => {
             let bytes = (image.dtype.bytes() as u64).saturating_mul(count);
             let budget = runtime.options().budget.total();
-            let chunk = stripe(over, (window.height, window.width), bytes, budget);
-            // The plan may raise the chunk to whole blocks of the file.
-            let chunk = plan(Some(chunk), 0)?.grid().shape();
-            let kernel = Lines::new(percentile.clone(), *method, over, window, validity, chunk)?;
-            let partial = runtime.reduce(&plan(Some(chunk), kernel.partial_bytes())?, &inputs, &kernel)?;
+            let size = (window.height, window.width);
+            let mut lines = widest(over, size, bytes, budget);
+            let (kernel, plan) = loop {
+                let chunk = if over == Over::Y { (size.0.max(1), lines) } else { (lines, size.1.max(1)) };
+                // The plan may raise the chunk to whole blocks of the file.
+                let chunk = plan(Some(chunk), 0)?.grid().shape();
+                let validity = validity.clone();
+                let kernel = Lines::new(percentile.clone(), *method, over, window, validity, chunk)?;
+                let plan = plan(Some(chunk), kernel.partial_bytes())?;
+                let fits = plan.chunk_bytes().saturating_add(kernel.partial_bytes()) <= budget;
+                if fits || lines == 1 {
+                    break (kernel, plan);
+                }
+                lines /= 2;
+            };
+            let partial = runtime.reduce(&plan, &inputs, &kernel)?;
             kernel.finish(&partial)
         }
         _ => {
@@ -193,13 +204,11 @@ pub fn reduce_axes(
     })
 }
 
-/// Rows and columns of chunks that hold whole lines and take about an eighth of the budget at most, with their copy.
-fn stripe(over: Over, (height, width): (u64, u64), pixel_bytes: u64, budget: u64) -> (u64, u64) {
-    let length = if over == Over::Y { height } else { width };
+/// How many whole lines take about an eighth of the budget, with their copy.
+fn widest(over: Over, (height, width): (u64, u64), pixel_bytes: u64, budget: u64) -> u64 {
+    let (length, lines) = if over == Over::Y { (height, width) } else { (width, height) };
     let line = length.saturating_mul(pixel_bytes).saturating_mul(2).max(1);
-    let lines = (budget / 8 / line).max(1);
-    let (height, width) = (height.max(1), width.max(1));
-    if over == Over::Y { (height, lines.min(width)) } else { (lines.min(height), width) }
+    (budget / 8 / line).clamp(1, lines.max(1))
 }
 
 impl Reduced {
