@@ -1,6 +1,9 @@
 //! `outcrop pyramid`: levels against a naive halving, and the same bytes whatever the threads.
 
-use crate::util::{Folder, npy};
+use std::os::unix::process::CommandExt;
+use std::time::Duration;
+
+use crate::util::{Folder, finish, npy};
 
 /// The samples of a `.npy` file that this program wrote.
 fn data(folder: &Folder, name: &str) -> Vec<u8> {
@@ -114,4 +117,68 @@ fn nodata_stays_out_of_averages() {
     folder.ok(&["convert", "n.tif", "c.npy", "--level", "2"]);
     let wanted: Vec<u8> = (0..16 * 16).map(|i| samples[i / 16 * 4 * 64 + i % 16 * 4]).collect();
     assert_eq!(data(&folder, "c.npy"), wanted);
+}
+
+#[test]
+fn a_limit_of_file_sizes_leaves_no_file() {
+    let folder = Folder::new();
+    folder.ok(&["generate", "noise", "n.npy", "--width", "600", "--height", "500"]);
+    folder.ok(&["pyramid", "n.npy", "whole.tif", "--co", "COMPRESS=LZW", "--co", "BLOCKXSIZE=128"]);
+    let whole = folder.read("whole.tif").len() as u64;
+    for limit in [0, 100, 5000, whole / 2, whole - 1] {
+        for cog in [&["--cog"][..], &[]] {
+            let args = ["pyramid", "n.npy", "a.tif", "--co", "COMPRESS=LZW", "--co", "BLOCKXSIZE=128"];
+            let mut command = folder.command(&[&args[..], cog].concat());
+            let limits = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+            // SAFETY: setrlimit may be called between fork and exec, and `limits` is a copy of its own.
+            unsafe {
+                command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &limits) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                })
+            };
+            let outcome = finish(command);
+            assert_eq!(outcome.code, Some(1), "{limit}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains("bytes"), "{}", outcome.stderr);
+            assert_eq!(folder.names(), ["n.npy", "whole.tif"], "{limit} {cog:?}");
+        }
+    }
+}
+
+#[test]
+fn a_kill_leaves_no_half_file_and_the_next_run_cleans_up() {
+    let folder = Folder::new();
+    folder.ok(&["generate", "noise", "n.npy", "--width", "1500", "--height", "1500"]);
+    folder.write("a.tif", b"old");
+    let args =
+        ["pyramid", "n.npy", "a.tif", "--cog", "--overwrite", "--co", "COMPRESS=DEFLATE", "--co", "ZLEVEL=9"];
+    for wait in [5, 40, 90, 200] {
+        let mut child = folder.command(&args).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        let _ = child.kill();
+        child.wait().unwrap();
+        let whole = || folder.run(&["compare", "n.npy", "a.tif"]).code == Some(0);
+        assert!(folder.read("a.tif") == b"old" || whole(), "after {wait} ms");
+        folder.write("a.tif", b"old");
+    }
+    let outcome = folder.run(&args);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(folder.names(), ["a.tif", "n.npy"]);
+    assert_eq!(folder.run(&["compare", "n.npy", "a.tif"]).code, Some(0));
+}
+
+#[test]
+#[ignore = "long tier: writes 4.5 GB"]
+fn files_past_4_gib_are_bigtiff_and_whole() {
+    let folder = Folder::new();
+    crate::util::sparse(&folder.path("z.raw"), 66_000 * 66_000);
+    let raw = ["--shape", "66000,66000", "--dtype", "u8"];
+    let outcome = folder.run(&[&["convert", "z.raw", "z.tif"][..], &raw].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("BigTIFF"), "{}", outcome.stderr);
+    assert!(std::fs::metadata(folder.path("z.tif")).unwrap().len() > u32::MAX.into());
+    let last = folder.json(&["stats", "z.tif", "--window", "65000,65000,1000,1000", "--json"]);
+    assert_eq!((&last["channels"][0]["count"], &last["channels"][0]["max"]), (&1_000_000.into(), &0.into()));
+    let said = folder.refused(2, &[&["convert", "z.raw", "n.tif", "--bigtiff", "no"][..], &raw].concat());
+    assert!(said.contains("--bigtiff"), "{said}");
 }

@@ -76,19 +76,17 @@ impl Spill {
 
 /// Beside the output, or in the folder of temporary files for one that is a stream.
 fn path(output: &Output) -> Result<PathBuf> {
-    let name = |stem: &std::ffi::OsStr| {
-        let mut name = stem.to_os_string();
-        name.push(format!(".{}.spill", std::process::id()));
-        name
-    };
     match &output.path {
         Some(path) => {
             let stem = path.file_name().ok_or_else(|| {
                 Error::Usage(format!("{}: an output needs the name of a file", path.display()))
             })?;
-            Ok(path.with_file_name(name(stem)))
+            // Always the same name: what a killed run leaves is removed by the next.
+            let mut name = stem.to_os_string();
+            name.push(".turn");
+            Ok(path.with_file_name(name))
         }
-        None => Ok(std::env::temp_dir().join(name("outcrop".as_ref()))),
+        None => Ok(std::env::temp_dir().join(format!("outcrop.{}.turn", std::process::id()))),
     }
 }
 
