@@ -5,6 +5,7 @@ mod avx2;
 mod convert;
 mod float_mean;
 mod mean;
+mod quick_reduce;
 mod reduce_channels;
 mod valid_mean;
 
