@@ -66,19 +66,27 @@ impl Eq for PercentilePartial {}
 pub(super) struct Slots {
     pub(super) prefixes: Vec<u64>,
     pub(super) counters: Range<usize>,
-    /// By the low bits of a prefix: 0 where no wanted prefix has them, else one more than its place among the prefixes,
-    /// or [`SEVERAL`].
+    /// By the [`hash`] of a prefix: 0 where no wanted prefix has it, else one more than its place among the prefixes, or
+    /// [`SEVERAL`].
     table: Vec<u8>,
 }
 
-/// Several wanted prefixes have the same low bits, or there are too many for the table.
+/// Several wanted prefixes have the same hash, or there are too many for the table.
 const SEVERAL: u8 = u8::MAX;
+
+/// Where in a table of `len` entries, a power of two up to 2^16, a prefix is looked up: one of 16 bits by itself, as its
+/// neighbours are, longer ones with their high bits mixed in.
+#[inline(always)]
+fn hash(prefix: u64, len: usize) -> usize {
+    let mixed = (prefix >> 16).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    (prefix ^ mixed) as usize & (len - 1)
+}
 
 impl Slots {
     fn new(prefixes: Vec<u64>, start: usize, digit: u32, table_bits: u32) -> Slots {
         let mut table = vec![0; 1 << table_bits];
         for (i, &prefix) in prefixes.iter().enumerate() {
-            let entry = &mut table[prefix as usize & ((1 << table_bits) - 1)];
+            let entry = &mut table[hash(prefix, 1 << table_bits)];
             *entry = if *entry == 0 { (i + 1).min(SEVERAL.into()) as u8 } else { SEVERAL };
         }
         Slots { counters: start..start + (prefixes.len() << digit), prefixes, table }
@@ -87,7 +95,7 @@ impl Slots {
     /// The place of a prefix among those that are wanted.
     #[inline(always)]
     fn find(&self, prefix: u64) -> Option<usize> {
-        match self.table[prefix as usize & (self.table.len() - 1)] {
+        match self.table[hash(prefix, self.table.len())] {
             0 => None,
             SEVERAL => self.prefixes.binary_search(&prefix).ok(),
             place => {
