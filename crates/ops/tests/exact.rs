@@ -327,3 +327,44 @@ proptest! {
         });
     }
 }
+
+/// One nodata value of integers is folded as another sample and taken out again.
+#[test]
+fn integers_with_nodata_equal_those_that_were_picked() {
+    fn check<T: Sample>(value: f64) {
+        let nodata = T::from_f64(value);
+        let image: Vec<T> = (0..3 * 5000u32)
+            .map(|i| T::from_f64(f64::from(i.wrapping_mul(2_654_435_761) >> 26) * 4.0 - 64.0))
+            .map(|v| if v < T::from_f64(9.0) { nodata } else { v })
+            .collect();
+        let fold = |validity: Validity, samples: &[T], width: usize| {
+            let stats = Stats::new(validity);
+            let pixels = Pixels::contiguous(samples, [1, width, samples.len() / width]).unwrap();
+            let inputs = [Read { pixels, holes: &[] }];
+            let mut partial = stats.start();
+            let rect = Rect::of_size(1, width as u64);
+            stats.fold(&mut partial, &Chunk { index: 0, rect, inputs: &inputs }).unwrap();
+            stats.finish(&partial)
+        };
+        for channels in [1, 3] {
+            let validity =
+                Validity::all(T::DTYPE, channels).with_nodata(vec![vec![Value::of(nodata)]; channels]);
+            let found = fold(validity, &image, image.len() / channels);
+            for (c, found) in found.iter().enumerate() {
+                let own = image.iter().skip(c).step_by(channels);
+                let picked: Vec<T> = own.copied().filter(|&v| v != nodata).collect();
+                let wanted = &fold(Validity::all(T::DTYPE, 1), &picked, picked.len())[0];
+                assert!(found.counts.nodata > 100);
+                assert_eq!(found.counts.valid, wanted.counts.valid);
+                assert_eq!((found.min, found.max, found.sum), (wanted.min, wanted.max, wanted.sum));
+                assert_eq!(found.variance(1), wanted.variance(1));
+            }
+        }
+    }
+    check::<u8>(255.0);
+    check::<i8>(-128.0);
+    check::<u16>(65535.0);
+    check::<i16>(-9999.0);
+    check::<u32>(4294967295.0);
+    check::<i32>(-2147483648.0);
+}

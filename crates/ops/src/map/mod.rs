@@ -7,6 +7,7 @@ mod float_mean;
 mod halve;
 mod masked;
 mod mean;
+mod quick_reduce;
 mod reduce_channels;
 mod valid_mean;
 

@@ -4,6 +4,7 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 use num_bigint::BigInt;
 use outcrop_core::{Chunk, DataType, Map, PixelsMut, Result, Sample, Value, with_dtype, with_pixels};
 
+use super::quick_reduce;
 use crate::exact::Exact;
 use crate::nodata::{Nodata, contains};
 use crate::reduce::cell::Cell;
@@ -41,6 +42,9 @@ impl ReduceChannels {
 
     fn run<T: Sample, U: Sample>(&self, pixels: ArrayView3<'_, T>, mut out: ArrayViewMut3<'_, U>) {
         let nodata = self.nodata.bound::<T>(pixels.dim().2);
+        if nodata.iter().all(Vec::is_empty) && quick_reduce::reduce_into(&self.op, pixels, &mut out) {
+            return;
+        }
         let absent = match self.op {
             Op::ArgMin | Op::ArgMax => Exact::int(-1).round(),
             _ => self.nodata.absent(),

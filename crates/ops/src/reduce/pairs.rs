@@ -61,14 +61,11 @@ impl Pairs {
             let (tables, _) = self.tables.as_chunks_mut::<ENTRIES>();
             let Ok(tables): Result<&mut [[u32; ENTRIES]; TABLES], _> = tables.try_into() else { break };
             // Several groups at a time, so that the compiler unrolls.
-            let (wide, narrow) = run.split_at(run.len() / (8 * TABLES) * (8 * TABLES));
-            for part in wide.chunks_exact(8 * TABLES).chain(narrow.chunks_exact(2 * TABLES)) {
-                for group in part.chunks_exact(2 * TABLES) {
-                    for (table, pair) in tables.iter_mut().zip(group.as_chunks::<2>().0) {
-                        table[usize::from(u16::from_le_bytes(*pair))] += 1;
-                    }
-                }
+            let mut wide = run.chunks_exact(8 * TABLES);
+            for part in &mut wide {
+                count_groups(tables, part);
             }
+            count_groups(tables, wide.remainder());
         }
         &samples[whole..]
     }
@@ -93,6 +90,15 @@ impl Pairs {
                     counts[high + (second ^ usize::from(self.flip))] += u64::from(n);
                 }
             }
+        }
+    }
+}
+
+#[inline(always)]
+fn count_groups<const TABLES: usize>(tables: &mut [[u32; ENTRIES]; TABLES], samples: &[u8]) {
+    for group in samples.chunks_exact(2 * TABLES) {
+        for (table, pair) in tables.iter_mut().zip(group.as_chunks::<2>().0) {
+            table[usize::from(u16::from_le_bytes(*pair))] += 1;
         }
     }
 }

@@ -66,19 +66,27 @@ impl Eq for PercentilePartial {}
 pub(super) struct Slots {
     pub(super) prefixes: Vec<u64>,
     pub(super) counters: Range<usize>,
-    /// By the low bits of a prefix: 0 where no wanted prefix has them, else one more than its place among the prefixes,
-    /// or [`SEVERAL`].
+    /// By the [`hash`] of a prefix: 0 where no wanted prefix has it, else one more than its place among the prefixes, or
+    /// [`SEVERAL`].
     table: Vec<u8>,
 }
 
-/// Several wanted prefixes have the same low bits, or there are too many for the table.
+/// Several wanted prefixes have the same hash, or there are too many for the table.
 const SEVERAL: u8 = u8::MAX;
 
+/// Where in a table of `len` entries, a power of two up to 2^16, a prefix is looked up: by its low bits, with the high
+/// bits mixed in where keys are of 64 bits.
+#[inline(always)]
+fn hash(prefix: u64, len: usize, long: bool) -> usize {
+    let mixed = if long { (prefix >> 16).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48 } else { 0 };
+    (prefix ^ mixed) as usize & (len - 1)
+}
+
 impl Slots {
-    fn new(prefixes: Vec<u64>, start: usize, digit: u32, table_bits: u32) -> Slots {
+    fn new(prefixes: Vec<u64>, start: usize, digit: u32, table_bits: u32, long: bool) -> Slots {
         let mut table = vec![0; 1 << table_bits];
         for (i, &prefix) in prefixes.iter().enumerate() {
-            let entry = &mut table[prefix as usize & ((1 << table_bits) - 1)];
+            let entry = &mut table[hash(prefix, 1 << table_bits, long)];
             *entry = if *entry == 0 { (i + 1).min(SEVERAL.into()) as u8 } else { SEVERAL };
         }
         Slots { counters: start..start + (prefixes.len() << digit), prefixes, table }
@@ -86,8 +94,8 @@ impl Slots {
 
     /// The place of a prefix among those that are wanted.
     #[inline(always)]
-    fn find(&self, prefix: u64) -> Option<usize> {
-        match self.table[prefix as usize & (self.table.len() - 1)] {
+    fn find(&self, prefix: u64, long: bool) -> Option<usize> {
+        match self.table[hash(prefix, self.table.len(), long)] {
             0 => None,
             SEVERAL => self.prefixes.binary_search(&prefix).ok(),
             place => {
@@ -109,9 +117,10 @@ impl PercentilePass {
     ) -> PercentilePass {
         // All tables together take 4 MiB at most, or 256 bytes each.
         let table_bits = 22u32.saturating_sub((prefixes.len() as u64).max(1).ilog2() + 1).clamp(8, 16);
+        let long = validity.dtype().bytes() == 8;
         let mut end = 0;
         let place = |prefixes: Vec<u64>| {
-            let slots = Slots::new(prefixes, end, digit, if stage == 0 { 0 } else { table_bits });
+            let slots = Slots::new(prefixes, end, digit, if stage == 0 { 0 } else { table_bits }, long);
             end = slots.counters.end;
             slots
         };
@@ -271,7 +280,7 @@ impl<T: Sample> Work for Later<'_, T> {
                 let slots = &pass.groups[first];
                 let counts = &mut partial.counts[slots.counters.clone()];
                 for key in &*keys {
-                    if let Some(slot) = slots.find(key >> digit) {
+                    if let Some(slot) = slots.find(key >> digit, size_of::<T>() == 8) {
                         counts[slot << digit | (key & mask) as usize] += 1;
                     }
                 }
@@ -279,7 +288,7 @@ impl<T: Sample> Work for Later<'_, T> {
             }
             for key in &*keys {
                 let slots = &pass.groups[first + c];
-                if let Some(slot) = slots.find(key >> digit) {
+                if let Some(slot) = slots.find(key >> digit, size_of::<T>() == 8) {
                     partial.counts[slots.counters.start + (slot << digit | (key & mask) as usize)] += 1;
                 }
                 c = if c + 1 == channels { 0 } else { c + 1 };

@@ -6,6 +6,7 @@ use outcrop_core::{Chunk, DataType, Rect, Reduce, Result, Sample, Value, with_pi
 use super::exact::{ExactSum, ExactSums, Scratch, Span, fold, fold_interleaved};
 use super::extrema::{Extrema, Place};
 use crate::saved::{Loader, Saver};
+use crate::simd::{self, Work};
 use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, same};
 
 /// Bytes of a band of rows that is walked once for each channel: it stays in the second-level cache.
@@ -167,6 +168,9 @@ fn fold_contiguous<T: Sample>(
 #[derive(Default)]
 struct Gather<T> {
     held: Vec<T>,
+    /// Among those held are so many that are this valid sample in the place of nodata.
+    filler: Option<T>,
+    filled: u64,
     classes: Vec<Class>,
     scratch: Scratch,
 }
@@ -186,7 +190,15 @@ impl<T: Sample> Gather<T> {
         let channels = view.dim().2;
         for y in rows {
             let row = view.slice(s![y, .., c]);
-            if let (false, Some(nodata)) = (keeps_all, &nodata) {
+            if let (false, Some(&[value])) = (keeps_all, nodata.as_deref())
+                && T::DTYPE.bytes() <= 4
+                && !T::DTYPE.is_float()
+            {
+                for part in row.axis_chunks_iter(Axis(0), GATHER) {
+                    self.hold_filled(value, part, channel);
+                    self.fold_held(channel, span, GATHER);
+                }
+            } else if let (false, Some(nodata)) = (keeps_all, &nodata) {
                 for part in row.axis_chunks_iter(Axis(0), GATHER) {
                     self.hold_without(nodata, part, channel);
                     self.fold_held(channel, span, GATHER);
@@ -221,6 +233,26 @@ impl<T: Sample> Gather<T> {
         }
         self.fold_held(channel, span, 1);
         self.scratch.drain(&mut channel.sums);
+        self.filler = None;
+    }
+
+    /// Holds the integers of a part of a row, a valid one in the place of each that is nodata; what those add is taken
+    /// out of the exact sums again.
+    fn hold_filled(&mut self, value: T, row: ArrayView1<'_, T>, channel: &mut ChannelPartial) {
+        let Some(filler) = self.filler.or_else(|| row.iter().copied().find(|&v| v != value)) else {
+            channel.counts.nodata += row.len() as u64;
+            return;
+        };
+        self.filler = Some(filler);
+        let start = self.held.len();
+        match row.as_slice() {
+            Some(samples) => self.held.extend_from_slice(samples),
+            None => self.held.extend(row),
+        }
+        let mut filled = 0;
+        simd::run(Fill { samples: &mut self.held[start..], value, filler, filled: &mut filled });
+        self.filled += filled;
+        channel.counts.nodata += filled;
     }
 
     /// Holds the samples of a part of a row that are not nodata, and counts the others. No branch depends on one
@@ -262,6 +294,33 @@ impl<T: Sample> Gather<T> {
         if self.held.len() >= least {
             fold(&self.held, &mut channel.sums, span, &mut self.scratch);
             self.held.clear();
+            if let (Some(filler), 1..) = (self.filler, self.filled) {
+                channel.sums.take_out(filler, std::mem::take(&mut self.filled));
+            }
+        }
+    }
+}
+
+/// Puts `filler` in the place of `value` and adds up how often.
+struct Fill<'a, T> {
+    samples: &'a mut [T],
+    value: T,
+    filler: T,
+    filled: &'a mut u64,
+}
+
+impl<T: Sample> Work for Fill<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        for part in self.samples.chunks_mut(128) {
+            // A count that fits 8 bits keeps the vectors of 8-bit samples whole.
+            let mut filled = 0u8;
+            for v in part {
+                let fill = *v == self.value;
+                *v = if fill { self.filler } else { *v };
+                filled += u8::from(fill);
+            }
+            *self.filled += u64::from(filled);
         }
     }
 }
@@ -312,7 +371,9 @@ impl Reduce for Stats {
 
     fn partial_bytes(&self) -> u64 {
         let one = size_of::<ChannelPartial>() as u64 + ExactSums::bytes(self.validity.dtype());
-        one.saturating_mul(self.validity.channels() as u64)
+        // What a fold gathers, too; it may hold a part of a row beyond what it folds.
+        let gathered = (2 * GATHER * self.validity.dtype().bytes()) as u64 + Scratch::BYTES;
+        one.saturating_mul(self.validity.channels() as u64).saturating_add(gathered)
     }
 
     fn fold(&self, partial: &mut StatsPartial, chunk: &Chunk<'_>) -> Result<()> {

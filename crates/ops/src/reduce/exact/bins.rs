@@ -19,6 +19,9 @@ pub(crate) struct Bins {
 }
 
 impl Bins {
+    /// The most bytes on the heap.
+    pub(crate) const BYTES: usize = BINS * (size_of::<i128>() + size_of::<u128>());
+
     /// Takes a block of finite samples in, of at most [`FULL`]. `sum` and `squares` receive what is held whenever the bins fill up.
     pub(crate) fn add(
         &mut self,

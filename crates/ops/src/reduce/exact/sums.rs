@@ -57,6 +57,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    /// The most bytes that it takes.
+    pub(crate) const BYTES: u64 = (size_of::<Scratch>() + Bins::BYTES) as u64;
+
     /// Completes `sums`, the ones that were last folded into.
     pub(crate) fn drain(&mut self, sums: &mut ExactSums) {
         self.bins.drain(&mut sums.sum, &mut sums.squares);
@@ -160,6 +163,15 @@ impl ExactSums {
                 self.n += 1;
             }
             Value::Float(v) => self.add_f64(v),
+        }
+    }
+
+    /// Takes `n` equal samples out again, integers of up to 32 bits that were added.
+    pub(crate) fn take_out<T: Sample>(&mut self, sample: T, n: u64) {
+        if let Value::Int(v) = Value::of(sample) {
+            self.n -= n;
+            self.sum.add(-v * i128::from(n), 0);
+            self.squares.add(-v * v * i128::from(n), 0);
         }
     }
 
