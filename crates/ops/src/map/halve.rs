@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn averages_round_half_to_even() {
         for sum in 0..=1020u32 {
-            let parts = [sum / 4, (sum + 1) / 4, (sum + 2) / 4, (sum + 3) / 4].map(|v| v as u8);
+            let parts = [0, 1, 2, 3].map(|more| ((sum + more) / 4) as u8);
             let wanted = (f64::from(sum) / 4.0).round_ties_even() as u8;
             assert_eq!(halve(&parts, [2, 2, 1], Resample::Average, &[]), [wanted], "{sum}");
         }
