@@ -42,6 +42,12 @@ pub(crate) enum Command {
     Mean(Mean),
     /// Write an image's pixels in another format
     Convert(Convert),
+    /// Write a TIFF with levels of half the size each, down to one block
+    Pyramid(Pyramid),
+    /// Tell how two images differ
+    Compare(Compare),
+    /// SHA-256 of an image's pixels, whatever file they are in
+    Checksum(Checksum),
     /// Make a test image of any size
     Generate(Generate),
     /// List the formats that this build reads and writes
@@ -252,11 +258,23 @@ pub(crate) struct Convert {
     /// the greatest sample in a pass before; `percentile:2:98` finds those.
     #[arg(long, value_name = "SCALE", allow_hyphen_values = true, value_parser = parse::scale)]
     pub(crate) scale: Option<outcrop::ScaleBy>,
+    /// Mirror left and right (h) or top and bottom (v)
+    #[arg(long, value_name = "h|v", value_parser = parse::flip, group = "turn")]
+    pub(crate) flip: Option<outcrop::Turn>,
+    /// Rotate clockwise by 90, 180 or 270 degrees
+    #[arg(long, value_name = "DEGREES", value_parser = parse::rotate, group = "turn")]
+    pub(crate) rotate: Option<outcrop::Turn>,
+    /// Make columns of rows
+    #[arg(long, group = "turn")]
+    pub(crate) transpose: bool,
     /// What NaN becomes (0 by default where the output is of integers)
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true, value_parser = parse::value)]
     pub(crate) nan: Option<outcrop::Value>,
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Add levels of half the size each, down to one block
+    #[arg(long, help_heading = "TIFF output")]
+    pub(crate) pyramid: bool,
     #[command(flatten)]
     pub(crate) tiff: Tiff,
     #[command(flatten)]
@@ -318,6 +336,86 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop pyramid slide.npy slide.ome.tif --co COMPRESS=DEFLATE
+  outcrop pyramid dem.tif dem_cog.tif --cog --co COMPRESS=ZSTD
+  outcrop pyramid classes.tif out.tif --resample mode
+
+`convert --pyramid` does the same and takes --scale and --dtype as well. Levels
+are SubIFDs, as OME-TIFF has them, or pages of a Cloud Optimized GeoTIFF (--cog).
+Averages are of valid samples, rounded half to even once per level.")]
+pub(crate) struct Pyramid {
+    /// Image to read
+    pub(crate) input: PathBuf,
+    /// Where to write (.tif)
+    pub(crate) output: PathBuf,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) tiff: Tiff,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop compare a.tif b.npy
+  outcrop compare before.tif after.tif --tolerance 2 --json
+
+Exit codes: 0 no difference, 1 differences. Images of different sizes differ;
+NaN equals NaN. --page, --level and a raw input's options hold for both.")]
+pub(crate) struct Compare {
+    /// One image
+    pub(crate) a: PathBuf,
+    /// The other
+    pub(crate) b: PathBuf,
+    /// The greatest difference that still counts as equal
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = parse::tolerance)]
+    pub(crate) tolerance: f64,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sample type of raw inputs: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop checksum scan.tif
+  outcrop checksum *.tif --json
+
+The samples are hashed as (y, x, channel), little-endian: the answer is what
+sha256sum says of the file that `outcrop convert scan.tif scan.raw` writes.")]
+pub(crate) struct Checksum {
+    /// Images to read
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// One JSON object per input
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
 /// The sample types of a command that reads and writes.
 #[derive(Debug, Args)]
 pub(crate) struct Types {
@@ -358,6 +456,12 @@ pub(crate) struct Tiff {
     /// Leave out blocks that hold only nodata (zeros where none is declared)
     #[arg(long)]
     pub(crate) sparse: bool,
+    /// Cloud Optimized GeoTIFF: levels as pages, the smallest first in the file
+    #[arg(long)]
+    pub(crate) cog: bool,
+    /// How levels are made: average, nearest or mode
+    #[arg(long, value_name = "METHOD", value_parser = parse::resample)]
+    pub(crate) resample: Option<outcrop::Resample>,
 }
 
 /// Which samples count.

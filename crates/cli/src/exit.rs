@@ -20,11 +20,19 @@ const BUDGET: u8 = 5;
 #[error("{0:#}")]
 pub(crate) struct AlreadySaid(pub(crate) anyhow::Error);
 
+/// The answer is that images differ. It was printed; there is nothing to say.
+#[derive(Debug, thiserror::Error)]
+#[error("the images differ")]
+pub(crate) struct Differ;
+
 /// The code of a run's outcome. Says what failed, once, in one line.
 pub(crate) fn code(outcome: anyhow::Result<()>, cancel: &CancelToken) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if let Some(AlreadySaid(first)) = error.downcast_ref() {
         return ExitCode::from(code_of(first));
+    }
+    if error.is::<Differ>() {
+        return ExitCode::from(FAILED);
     }
     if is_broken_pipe(&error) {
         return ExitCode::SUCCESS;

@@ -85,6 +85,40 @@ pub(crate) fn scale(text: &str) -> Result<outcrop::ScaleBy, String> {
     outcrop::ScaleBy::parse(text).map_err(|e| e.to_string())
 }
 
+/// A difference: at least 0.
+pub(crate) fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(t) if t >= 0.0 => Ok(t),
+        _ => Err(format!("expected a number of at least 0, found `{text}`")),
+    }
+}
+
+/// How a level is made of the one above.
+pub(crate) fn resample(text: &str) -> Result<outcrop::Resample, String> {
+    let known = outcrop::Resample::ALL;
+    let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|found| found.1);
+    found.ok_or_else(|| format!("expected {}, found `{text}`", known.map(|(name, _)| name).join(", ")))
+}
+
+/// `h` or `v`.
+pub(crate) fn flip(text: &str) -> Result<outcrop::Turn, String> {
+    match text {
+        "h" | "horizontal" => Ok(outcrop::Turn::FlipHorizontal),
+        "v" | "vertical" => Ok(outcrop::Turn::FlipVertical),
+        _ => Err(format!("expected h (left and right) or v (top and bottom), found `{text}`")),
+    }
+}
+
+/// Degrees, clockwise.
+pub(crate) fn rotate(text: &str) -> Result<outcrop::Turn, String> {
+    match text {
+        "90" => Ok(outcrop::Turn::Rotate90),
+        "180" => Ok(outcrop::Turn::Rotate180),
+        "270" => Ok(outcrop::Turn::Rotate270),
+        _ => Err(format!("expected 90, 180 or 270 degrees, found `{text}`")),
+    }
+}
+
 /// One number of any sample type.
 pub(crate) fn value(text: &str) -> Result<Value, String> {
     Value::parse(text).ok_or_else(|| format!("expected a number, found `{text}`"))

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use outcrop::{
-    BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image, InputFormat, IoMode, Limits, Mask,
-    NanPolicy, Observer, OpenOptions, Output, OutputFormat, RawOptions, Region, Runtime, RuntimeOptions,
-    Source, TiffOptions, ValidityOptions, Value,
+    Arrangement, BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image, InputFormat, IoMode,
+    Limits, Mask, NanPolicy, Observer, OpenOptions, Output, OutputFormat, Pyramid, RawOptions, Region,
+    Runtime, RuntimeOptions, Source, TiffOptions, ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
@@ -150,7 +150,13 @@ pub(crate) fn output(path: &Path, target: &Target, input: Option<&Path>) -> anyh
 ///
 /// # Errors
 /// [`Error::Usage`] for options that do not exist, and for an output of another format.
-pub(crate) fn tiff(typed: &args::Tiff, output: &mut Output) -> outcrop::Result<()> {
+pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> outcrop::Result<()> {
+    if pyramid || typed.cog {
+        let arrangement = if typed.cog { Arrangement::CloudOptimized } else { Arrangement::SubIfds };
+        output.pyramid = Some(Pyramid { resample: typed.resample, arrangement });
+    } else if typed.resample.is_some() {
+        return Err(Error::Usage("--resample is for levels (--pyramid or --cog)".into()));
+    }
     let given = if !typed.co.is_empty() {
         "--co"
     } else if typed.bigtiff.is_some() {

@@ -2,8 +2,19 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 8] =
-    ["info", "stats", "reduce", "mean", "convert", "generate", "formats", "completions"];
+const COMMANDS: [&str; 11] = [
+    "info",
+    "stats",
+    "reduce",
+    "mean",
+    "convert",
+    "pyramid",
+    "compare",
+    "checksum",
+    "generate",
+    "formats",
+    "completions",
+];
 
 #[test]
 fn short_help_fits_80_columns() {

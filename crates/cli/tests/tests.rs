@@ -1,5 +1,6 @@
 //! The binary, run as a user runs it, each time in a fresh folder.
 
+mod compare;
 mod convert;
 mod errors;
 mod generate;
@@ -9,8 +10,10 @@ mod invariance;
 mod mean;
 mod memory;
 mod numpy;
+mod pyramid;
 mod reduce;
 mod schema;
 mod signals;
 mod stats;
+mod turn;
 mod util;

@@ -175,7 +175,7 @@ pub struct Metadata {
     pub software: Option<String>,
     /// Date and time as the file spells it.
     pub date_time: Option<String>,
-    /// Pixels per unit of length.
+    /// Pixels per unit of length, of the full resolution also where a level was opened.
     pub resolution: Option<Resolution>,
     /// ICC colour profile, as stored.
     pub icc: Option<Vec<u8>>,
@@ -189,7 +189,7 @@ pub struct Metadata {
     pub orientation: Option<u16>,
     /// Colour map of a palette image: red, green and blue runs of 16-bit values, one after the other.
     pub palette: Option<Vec<u16>>,
-    /// GeoTIFF tags by number, as decoded numbers or text.
+    /// GeoTIFF tags by number, as decoded numbers or text; of the full resolution also where a level was opened.
     pub geo: Vec<(u16, GeoValue)>,
     /// Names of channels, where the file has them.
     pub channel_names: Vec<String>,

@@ -24,22 +24,25 @@
 //! The parts are crates of their own, for those who build other jobs: `outcrop-core` has the words and traits,
 //! `outcrop-reader` sources, `outcrop-ops` kernels, `outcrop-writer` sinks, `outcrop-scheduler` the threads.
 
+mod halved;
 mod held;
 mod jobs;
 mod mask;
 mod output;
 mod place;
 mod region;
+mod turned;
 mod validity;
 
 pub use jobs::{
-    AxisReduction, ChannelReduction, ConvertOptions, Ddof, Figures, MeanOfAll, MeanOptions, MeasureOptions,
-    Measured, Reduced, ScaleBy, StatsOptions, convert, mean, mean_of_all, measure, reduce_axes,
-    reduce_channels, stats,
+    AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, Ddof, Figures, MeanOfAll, MeanOptions,
+    MeasureOptions, Measured, Reduced, ScaleBy, StatsOptions, checksum, compare, convert, mean, mean_of_all,
+    measure, reduce_axes, reduce_channels, stats,
 };
 pub use mask::Mask;
-pub use output::Output;
+pub use output::{Output, Pyramid};
 pub use region::Region;
+pub use turned::Turn;
 pub use validity::{Nodata, ValidityOptions};
 
 #[doc(no_inline)]
@@ -50,10 +53,10 @@ pub use outcrop_core::{
 #[doc(no_inline)]
 pub use outcrop_ops::{
     Exact, NanPolicy,
-    map::Scale,
+    map::{Resample, Scale},
     reduce::{
-        BinCounts, ChannelStats, CovarianceMatrix, ExactSum, HistogramSpec, Method, Op, Over, Percentile,
-        PercentileSpec, Shape,
+        BinCounts, ChannelStats, Comparison, CovarianceMatrix, Difference, ExactSum, HistogramSpec, Method,
+        Op, Over, Percentile, PercentileSpec, Shape,
     },
 };
 #[doc(no_inline)]
@@ -66,5 +69,5 @@ pub use outcrop_scheduler::{Limits, Plan, Report, Runtime, RuntimeOptions, parse
 #[doc(no_inline)]
 pub use outcrop_writer::{
     Format as OutputFormat, Options as OutputOptions, Overwrite,
-    tiff::{BigTiff, Blocks, Compression, Predictor, TiffOptions},
+    tiff::{Arrangement, BigTiff, Blocks, Compression, Predictor, TiffOptions},
 };

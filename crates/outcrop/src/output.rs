@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use outcrop_core::{Channels, Image, Metadata, Rect, Value};
+use outcrop_ops::map::Resample;
+use outcrop_writer::tiff::Arrangement;
 use outcrop_writer::{Options, Target};
 
 use crate::place::{forget_figures, placed};
@@ -14,12 +16,23 @@ pub struct Output {
     pub path: Option<PathBuf>,
     /// Its format and how it is written.
     pub options: Options,
+    /// Reduced levels beside the image, for TIFF files.
+    pub pyramid: Option<Pyramid>,
+}
+
+/// The reduced levels of an output: each half the size of the one above, down to one block.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pyramid {
+    /// How they are made; by averages where this is `None`, or by the nearest sample for the indices of a palette.
+    pub resample: Option<Resample>,
+    /// Where they stand in the file.
+    pub arrangement: Arrangement,
 }
 
 impl Output {
     /// A file, in the format of its extension. An existing one is refused.
     pub fn new(path: impl Into<PathBuf>) -> Output {
-        Output { path: Some(path.into()), options: Options::default() }
+        Output { path: Some(path.into()), ..Output::default() }
     }
 
     /// What the writer calls it.

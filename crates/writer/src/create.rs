@@ -1,10 +1,11 @@
 //! [`create`]: an output by its extension, or by a format that is named.
 
+use std::io::Write;
 use std::path::Path;
 
 use outcrop_core::{ByteOrder, DataType, Error, Extent, Metadata, Result, Sink, Value};
 
-use crate::output::{Output, Target};
+use crate::output::{Output, Stream, Target};
 use crate::rows::{RowsSink, Sidecar};
 use crate::{Overwrite, PartialFile, envi, npy, tiff};
 
@@ -130,6 +131,25 @@ pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) ->
             Output::File(file) => tiff::create(file, image, &options.tiff),
         },
     }
+}
+
+/// A sink that writes to anything, in order: raw samples (little-endian) or a `.npy` file.
+///
+/// # Errors
+/// [`Error::Usage`] for a format that does not stream.
+pub fn to_stream(
+    to: impl Write + Send + 'static,
+    name: &str,
+    format: Format,
+    image: &OutputImage<'_>,
+) -> Result<Box<dyn Sink>> {
+    let header = match format {
+        Format::Raw => Vec::new(),
+        Format::Npy => npy::header(image.extent, image.dtype),
+        other => return Err(Error::Usage(format!("{} does not stream (--to raw or npy)", other.name()))),
+    };
+    let stream = Output::Stream(Stream::new(to, name.into()));
+    Ok(rows(stream, None, header, image, ByteOrder::Little)?.sink)
 }
 
 fn format_of(target: Target<'_>) -> Result<Format> {

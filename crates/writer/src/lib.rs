@@ -38,7 +38,7 @@ mod rows;
 mod sys;
 pub mod tiff;
 
-pub use create::{Created, Format, Options, OutputImage, create};
+pub use create::{Created, Format, Options, OutputImage, create, to_stream};
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
 pub use output::Target;

@@ -79,6 +79,11 @@ impl PartialFile {
         &self.path
     }
 
+    /// The name that it has until then.
+    pub(crate) fn partial_path(&self) -> Option<&Path> {
+        self.partial.as_deref()
+    }
+
     /// What the user should hear: a stale partial file was removed, space may not suffice.
     pub fn notices(&mut self) -> &mut Vec<String> {
         &mut self.notices

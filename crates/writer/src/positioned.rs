@@ -55,6 +55,16 @@ impl Positioned {
         })
     }
 
+    /// Reads all bytes at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] that names the bytes and the place.
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(bytes, offset).map_err(|e| {
+            Error::io(format!("read {} bytes at byte {offset} of {}", bytes.len(), self.name), e)
+        })
+    }
+
     /// Says how many bytes the whole file needs at most.
     pub(crate) fn expect(&self, bytes: u64) {
         self.whole.store(bytes, Ordering::Relaxed);

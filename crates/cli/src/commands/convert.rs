@@ -1,7 +1,7 @@
 //! `outcrop convert`: an image's pixels in another format.
 
 use anyhow::Context;
-use outcrop::{CancelToken, ConvertOptions};
+use outcrop::{CancelToken, ConvertOptions, Turn};
 
 use crate::args::Convert;
 use crate::resolve::{self, Session};
@@ -13,8 +13,9 @@ pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     let mut output = resolve::output(&args.output, &args.target, Some(&args.input))?;
-    resolve::tiff(&args.tiff, &mut output)?;
-    let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan };
+    resolve::tiff(&args.tiff, args.pyramid, &mut output)?;
+    let turn = args.flip.or(args.rotate).or(args.transpose.then_some(Turn::Transpose));
+    let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan, turn };
     let session = Session::begin(&args.running, cancel)?;
     outcrop::convert(&session.runtime, &*source, &region, &options, &output).with_context(name)?;
     session.end();

@@ -1,5 +1,7 @@
 //! One file per command: ask the library, render the answer.
 
+mod checksum;
+mod compare;
 mod completions;
 mod convert;
 mod figures;
@@ -7,6 +9,7 @@ mod formats;
 mod generate;
 mod info;
 mod mean;
+mod pyramid;
 mod reduce;
 mod stats;
 
@@ -22,6 +25,9 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Reduce(args) => reduce::run(args, cancel),
         Command::Mean(args) => mean::run(args, cancel),
         Command::Convert(args) => convert::run(args, cancel),
+        Command::Pyramid(args) => pyramid::run(args, cancel),
+        Command::Compare(args) => compare::run(args, cancel),
+        Command::Checksum(args) => checksum::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),
         Command::Formats(args) => formats::run(args),
         Command::Completions(args) => completions::run(args),

@@ -2,12 +2,14 @@
 
 mod convert;
 mod float_mean;
+mod halve;
 mod masked;
 mod mean;
 mod reduce_channels;
 
 pub use convert::{Convert, Scale};
 pub(crate) use float_mean::mean_of;
+pub use halve::{Halving, Resample};
 pub use masked::Masked;
 pub use mean::MeanOverChannels;
 pub use reduce_channels::ReduceChannels;

@@ -3,6 +3,7 @@
 mod axis;
 mod both;
 pub(crate) mod cell;
+mod compare;
 mod covariance;
 pub mod exact;
 mod extrema;
@@ -19,6 +20,7 @@ mod unique;
 
 pub use axis::{AxesPartial, Over, ReduceAxes};
 pub use both::{Both, Maybe};
+pub use compare::{Compare, ComparePartial, Comparison, Difference};
 pub use covariance::{Covariance, CovarianceMatrix, CovariancePartial};
 pub use exact::{ExactSum, ExactSums, Rational};
 pub use histogram::{BinCounts, Histogram, HistogramPartial, HistogramSpec};

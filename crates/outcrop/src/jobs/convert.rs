@@ -1,14 +1,16 @@
 //! [`convert`]: an image's pixels in another format, or of another type.
 
-use outcrop_core::{Channels, DataType, Error, Map, Rect, Reduce, Result, Source, Value};
+use outcrop_core::{Channels, DataType, Error, Event, Map, Rect, Reduce, Result, Source, Value};
 use outcrop_ops::Validity;
 use outcrop_ops::map::{Convert, Scale};
 use outcrop_ops::reduce::{Percentile, PercentileSpec, Percentiles, Pool, Stats};
 use outcrop_scheduler::{Input, Plan, Runtime};
 
+use super::turn::turning;
 use super::write::Write;
 use crate::Region;
 use crate::output::{Output, carry, revalued};
+use crate::turned::Turn;
 use crate::validity::Nodata;
 
 /// What [`convert`] does on the way.
@@ -19,6 +21,8 @@ pub struct ConvertOptions {
     pub dtype: Option<DataType>,
     /// A linear scale, one for all channels.
     pub scale: Option<ScaleBy>,
+    /// Whether the window is turned.
+    pub turn: Option<Turn>,
     /// What NaN becomes. Where this is `None` it stays in an output of floats, and is 0 in one of integers.
     pub nan: Option<Value>,
 }
@@ -82,23 +86,37 @@ pub fn convert(
         revalued(&mut metadata);
     }
     nodata.retain(|value| options.scale.is_none() && value.fits(dtype));
-    let job = Write {
-        stage: "convert",
-        source,
-        window,
-        channels,
-        mask: None,
-        chunk: region.chunk,
-        metadata: &metadata,
-        nodata: &nodata,
-    };
-    // The output is opened before a scale is looked for: what cannot be written is not worth a pass.
-    let channels = job.channels.clone();
-    let opened = job.open(runtime, map.output(), output)?;
-    if let Some(by) = &options.scale {
-        map = map.scale(find_scale(runtime, source, window, channels, region.chunk, by)?);
+    if options.turn.is_some() && !metadata.geo.is_empty() {
+        metadata.geo.clear();
+        let left_out = "the place in the world of a turned image is left out".to_owned();
+        runtime.options().observer.event(Event::Warning(left_out));
     }
-    opened.run(runtime, &map)
+    let run = |source: &dyn Source, window: Rect, channels: Channels| -> Result<()> {
+        let job = Write {
+            stage: "convert",
+            source,
+            window,
+            channels,
+            mask: None,
+            chunk: region.chunk,
+            metadata: &metadata,
+            nodata: &nodata,
+        };
+        // The output is opened before a scale is looked for: what cannot be written is not worth a pass.
+        let channels = job.channels.clone();
+        let opened = job.open(runtime, map.output(), output)?;
+        match &options.scale {
+            None => opened.run(runtime, &map),
+            Some(by) => {
+                let scale = find_scale(runtime, source, window, channels, region.chunk, by)?;
+                opened.run(runtime, &map.clone().scale(scale))
+            }
+        }
+    };
+    match options.turn {
+        None => run(source, window, channels),
+        Some(turn) => turning(runtime, source, window, channels, turn, output, run),
+    }
 }
 
 fn find_scale(

@@ -1,12 +1,17 @@
 //! Jobs: a source, a kernel and perhaps a sink, put together, planned and run.
 
+mod checksum;
+mod compare;
 mod convert;
 mod mean;
 mod measure;
 mod reduce;
 mod stats;
+mod turn;
 mod write;
 
+pub use checksum::checksum;
+pub use compare::{CompareOptions, compare};
 pub use convert::{ConvertOptions, ScaleBy, convert};
 pub use mean::{MeanOptions, mean};
 pub use measure::{Ddof, Figures, MeasureOptions, Measured, measure};

@@ -1,10 +1,19 @@
 //! The one way in which jobs write pixels.
 
-use outcrop_core::{Channels, DataType, Event, Extent, Map, Metadata, Rect, Result, Sink, Source, Value};
-use outcrop_scheduler::{Input, Plan, Runtime};
-use outcrop_writer::{OutputImage, create};
+use std::sync::Arc;
 
-use crate::Output;
+use outcrop_core::{
+    BlockLayout, Channels, DataType, Error, Event, Extent, Halve, Map, Metadata, Order, Rect, Result, Sink,
+    Source, Value,
+};
+use outcrop_ops::map::{Convert, Halving, Resample};
+use outcrop_reader::{IoMode, OpenOptions};
+use outcrop_scheduler::{Input, Plan, Runtime};
+use outcrop_writer::tiff::TiffPyramid;
+use outcrop_writer::{Format, OutputImage, create};
+
+use crate::halved::Halved;
+use crate::output::{Output, Pyramid};
 
 /// A job that makes pixels of pixels.
 pub(super) struct Write<'a> {
@@ -24,7 +33,12 @@ pub(super) struct Write<'a> {
 /// The same with its output open.
 pub(super) struct Opened<'a> {
     job: Write<'a>,
-    sink: Box<dyn Sink>,
+    to: To,
+}
+
+enum To {
+    Image(Box<dyn Sink>),
+    Pyramid(Box<TiffPyramid>, Arc<dyn Halve>),
 }
 
 impl<'a> Write<'a> {
@@ -37,26 +51,104 @@ impl<'a> Write<'a> {
     ) -> Result<Opened<'a>> {
         let extent = Extent::new(self.window.height, self.window.width, channels);
         let made = OutputImage { extent, dtype, metadata: self.metadata, nodata: self.nodata };
-        let created = create(output.target(), &made, &output.options)?;
-        for notice in created.notices {
+        let (to, notices) = match output.pyramid {
+            None => {
+                let created = create(output.target(), &made, &output.options)?;
+                (To::Image(created.sink), created.notices)
+            }
+            Some(pyramid) => self.open_pyramid(&made, pyramid, output)?,
+        };
+        for notice in notices {
             runtime.options().observer.event(Event::Warning(notice));
         }
-        Ok(Opened { job: self, sink: created.sink })
+        Ok(Opened { job: self, to })
+    }
+
+    fn open_pyramid(
+        &self,
+        image: &OutputImage<'_>,
+        wanted: Pyramid,
+        output: &Output,
+    ) -> Result<(To, Vec<String>)> {
+        let path = output.path.as_deref();
+        let format = output.options.format.or_else(|| Format::of_path(path?));
+        let (Some(path), Some(Format::Tiff)) = (path, format) else {
+            return Err(Error::Usage("a pyramid needs a TIFF file as its output (.tif or --to tiff)".into()));
+        };
+        // Between two indices there is no average.
+        let usual = if self.metadata.palette.is_some() { Resample::Nearest } else { Resample::Average };
+        let resample = wanted.resample.unwrap_or(usual);
+        let halve = Arc::new(Halving::new(resample, self.nodata.to_vec()));
+        let options = &output.options;
+        let mut pyramid = TiffPyramid::create(
+            path,
+            options.overwrite,
+            image,
+            &options.tiff,
+            wanted.arrangement,
+            usize::MAX,
+        )?;
+        let notices = std::mem::take(pyramid.notices());
+        Ok((To::Pyramid(Box::new(pyramid), halve), notices))
     }
 
     /// Opens the output, plans and runs.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map, output: &Output) -> Result<()> {
         self.open(runtime, map.output(), output)?.run(runtime, map)
     }
+
+    /// The shape of chunks where rows can be cut anywhere and whole rows of blocks would be much: a few blocks, so
+    /// that many chunks fit the budget.
+    fn narrow(&self, (dtype, channels): (DataType, u64), sink: &dyn Sink) -> Option<(u64, u64)> {
+        const TARGET_BYTES: u64 = 4 << 20;
+        let image = self.source.image();
+        let any = matches!(image.layout, BlockLayout::Rows { .. } | BlockLayout::Strips { whole: false, .. });
+        let (height, width) = sink.align();
+        if !any || self.source.order() != Order::Any || height <= 1 || width >= self.window.width {
+            return None;
+        }
+        let pixel = channels.saturating_mul(dtype.bytes().max(image.dtype.bytes()) as u64);
+        let block = height.saturating_mul(width).saturating_mul(pixel).max(1);
+        Some((height, width.saturating_mul((TARGET_BYTES / block).max(1))))
+    }
+
+    /// One pass.
+    fn pass(self, runtime: &Runtime, map: &dyn Map, sink: Box<dyn Sink>) -> Result<()> {
+        let chunk = self.chunk.or_else(|| self.narrow(map.output(), &*sink));
+        let image = Input { source: self.source, channels: self.channels };
+        let inputs: Vec<_> = std::iter::once(image).chain(self.mask).collect();
+        let plan = Plan::write(self.stage, &inputs, self.window, chunk, map.output(), &*sink)?;
+        runtime.write(&plan, &inputs, map, sink)
+    }
 }
 
 impl Opened<'_> {
-    /// Plans and runs.
+    /// Plans and runs: one pass over the input, and for a pyramid one over every second level of what was written.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map) -> Result<()> {
-        let Opened { job, sink } = self;
-        let image = Input { source: job.source, channels: job.channels };
-        let inputs: Vec<_> = std::iter::once(image).chain(job.mask).collect();
-        let plan = Plan::write(job.stage, &inputs, job.window, job.chunk, map.output(), &*sink)?;
-        runtime.write(&plan, &inputs, map, sink)
+        let Opened { job, to } = self;
+        let (pyramid, halve) = match to {
+            To::Image(sink) => return job.pass(runtime, map, sink),
+            To::Pyramid(pyramid, halve) => (pyramid, halve),
+        };
+        let (metadata, nodata, chunk) = (job.metadata, job.nodata, job.chunk);
+        job.pass(runtime, map, pyramid.sink(0, halve.clone())?)?;
+        let (dtype, channels) = map.output();
+        for level in (2..pyramid.levels()).step_by(2) {
+            let options = OpenOptions { level: level as u64 - 1, io: IoMode::Read, ..OpenOptions::default() };
+            let above = outcrop_reader::open(&pyramid.partial_path()?, &options)?;
+            let source = Halved::new(above, halve.clone());
+            let job = Write {
+                stage: &format!("levels from {level}"),
+                window: source.image().extent.rect(),
+                source: &source,
+                channels: Channels::all(channels),
+                mask: None,
+                chunk,
+                metadata,
+                nodata,
+            };
+            job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?)?;
+        }
+        pyramid.finish()
     }
 }

@@ -93,6 +93,20 @@ pub(super) fn read(
     (m, nodata)
 }
 
+/// Gives a level what only the directory of its page says: the place in the world and the resolution are always
+/// those of the full resolution, text and colour profile where the level has none.
+pub(super) fn inherit(level: &mut Metadata, page: Metadata) {
+    level.geo = page.geo;
+    level.resolution = page.resolution;
+    level.description = level.description.take().or(page.description);
+    level.software = level.software.take().or(page.software);
+    level.date_time = level.date_time.take().or(page.date_time);
+    level.icc = level.icc.take().or(page.icc);
+    if level.channel_names.is_empty() {
+        level.channel_names = page.channel_names;
+    }
+}
+
 /// The value that a GDAL_NODATA text stands for, where a sample of the type can have it.
 pub(super) fn nodata_value(text: &str, dtype: DataType) -> Option<Value> {
     let text = text.trim();

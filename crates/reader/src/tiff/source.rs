@@ -70,6 +70,15 @@ pub fn open(store: Arc<Store>, options: &TiffOptions) -> Result<TiffSource> {
     spec.check()?;
 
     let (mut metadata, mut nodata) = metadata::read(&file, &dir, &samples, pages.ome_xml.as_deref());
+    if options.level > 0 {
+        let whole = file.directory(page.levels[0].0)?;
+        let its = Samples::read(&file, &whole)?;
+        let (of_page, its_nodata) = metadata::read(&file, &whole, &its, pages.ome_xml.as_deref());
+        metadata::inherit(&mut metadata, of_page);
+        if nodata.is_empty() {
+            nodata = its_nodata.into_iter().filter(|value| value.fits(samples.dtype)).collect();
+        }
+    }
     if page.mask.is_some() {
         metadata.other.push(("mask".into(), "yes".into()));
     }

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use outcrop_core::{Error, Result};
 
+/// The tag of the places of reduced images.
+const SUB_IFDS: u16 = 330;
+
 /// TIFF field types, by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -41,17 +44,24 @@ struct Item<'a> {
     outside: Option<u64>,
 }
 
-/// The bytes that a file starts with, and what is filled in later.
+/// The bytes of a directory (the file's first one with the header), and what is filled in later.
 #[derive(Debug)]
 pub(super) struct Laid {
-    /// From byte 0 of the file.
+    /// Where `bytes` stand in the file.
+    pub(super) start: u64,
     pub(super) bytes: Vec<u8>,
+    /// Where the directory itself stands.
+    pub(super) place: u64,
+    /// Where the place of the next directory stands; zeros in `bytes`.
+    pub(super) next: u64,
+    /// Where the places of the reduced images stand, if it has any.
+    pub(super) reduced: Option<u64>,
     /// Where the array of block offsets stands.
     pub(super) offsets: u64,
     /// Where the array of block lengths stands; these have 32 bits.
     pub(super) counts: u64,
-    /// Where block data may start.
-    pub(super) data: u64,
+    /// Where block data or another directory may start.
+    pub(super) end: u64,
     /// Whether offsets have 64 bits.
     pub(super) big: bool,
 }
@@ -84,43 +94,55 @@ impl Directory {
         self.put(tag, Kind::Undefined, bytes.len(), bytes.iter().copied());
     }
 
+    /// Makes room for the places of `count` reduced images (SubIFDs).
+    pub(super) fn reduced_images(&mut self, count: usize, big: bool) {
+        let (kind, word) = if big { (Kind::Long8, 8) } else { (Kind::Long, 4) };
+        self.entries.remove(&SUB_IFDS);
+        self.put(SUB_IFDS, kind, count, std::iter::repeat_n(0, count * word));
+    }
+
     fn put(&mut self, tag: u16, kind: Kind, count: usize, bytes: impl IntoIterator<Item = u8>) {
         if count > 0 {
             self.entries.insert(tag, Entry { kind, count: count as u64, bytes: bytes.into_iter().collect() });
         }
     }
 
-    /// Lays out header, tags, values, and arrays for `blocks` blocks under the two tags that name their offsets and
-    /// lengths.
+    /// Lays out tags, values, and arrays for `blocks` blocks under the two tags that name their offsets and lengths,
+    /// from byte `start` of the file; from byte 0 with the header before them.
     ///
     /// # Errors
     /// [`Error::Usage`] where the tags alone pass 4 GiB in a classic TIFF.
-    pub(super) fn lay_out(&self, big: bool, blocks: u64, tags: (u16, u16)) -> Result<Laid> {
+    pub(super) fn lay_out(&self, start: u64, big: bool, blocks: u64, tags: (u16, u16)) -> Result<Laid> {
         let word: u64 = if big { 8 } else { 4 };
         let (header, count_bytes, entry_bytes) = if big { (16, 8, 20) } else { (8, 2, 12) };
         let entries = self.entries.len() as u64 + 2;
-        let mut end = header + count_bytes + entries * entry_bytes + word;
+        let place = if start == 0 { header } else { start };
+        let next = place + count_bytes + entries * entry_bytes;
+        let mut end = next + word;
 
         // First the values that do not fit their entry, then the two arrays.
         let mut items = Vec::new();
         for (&tag, Entry { kind, count, bytes }) in &self.entries {
-            let outside = place(&mut end, bytes.len() as u64, word);
+            let outside = place_outside(&mut end, bytes.len() as u64, word);
             items.push(Item { tag, kind: *kind, count: *count, value: bytes, outside });
         }
-        let mut bytes = vec![0; end as usize];
+        let mut bytes = vec![0; (end - start) as usize];
         let offset_kind = if big { Kind::Long8 } else { Kind::Long };
         for (tag, kind, size) in [(tags.0, offset_kind, word), (tags.1, Kind::Long, 4)] {
-            let outside = place(&mut end, blocks * size, word);
+            let outside = place_outside(&mut end, blocks * size, word);
             items.push(Item { tag, kind, count: blocks, value: &[], outside });
         }
         items.sort_by_key(|item| item.tag);
 
-        let mut put = |at: u64, value: &[u8]| bytes[at as usize..][..value.len()].copy_from_slice(value);
-        put(0, if big { &[b'I', b'I', 43, 0, 8, 0, 0, 0, 16] } else { &[b'I', b'I', 42, 0, 8] });
-        put(header, &entries.to_le_bytes()[..count_bytes as usize]);
-        let (mut offsets, mut counts) = (0, 0);
+        let mut put =
+            |at: u64, value: &[u8]| bytes[(at - start) as usize..][..value.len()].copy_from_slice(value);
+        if start == 0 {
+            put(0, if big { &[b'I', b'I', 43, 0, 8, 0, 0, 0, 16] } else { &[b'I', b'I', 42, 0, 8] });
+        }
+        put(place, &entries.to_le_bytes()[..count_bytes as usize]);
+        let (mut offsets, mut counts, mut reduced) = (0, 0, None);
         for (i, item) in items.iter().enumerate() {
-            let at = header + count_bytes + i as u64 * entry_bytes;
+            let at = place + count_bytes + i as u64 * entry_bytes;
             put(at, &item.tag.to_le_bytes());
             put(at + 2, &(item.kind as u16).to_le_bytes());
             put(at + 4, &item.count.to_le_bytes()[..word as usize]);
@@ -136,17 +158,20 @@ impl Directory {
             } else {
                 put(stands, item.value);
             }
+            if item.tag == SUB_IFDS {
+                reduced = Some(stands);
+            }
         }
-        let data = end.next_multiple_of(16);
-        if !big && data > u32::MAX.into() {
+        let end = end.next_multiple_of(16);
+        if !big && end > u32::MAX.into() {
             return Err(Error::Usage("the tags alone pass 4 GiB (--bigtiff yes)".into()));
         }
-        Ok(Laid { bytes, offsets, counts, data, big })
+        Ok(Laid { start, bytes, place, next, reduced, offsets, counts, end, big })
     }
 }
 
 /// Room for a value that does not fit its entry, or `None` for one that does.
-fn place(end: &mut u64, bytes: u64, word: u64) -> Option<u64> {
+fn place_outside(end: &mut u64, bytes: u64, word: u64) -> Option<u64> {
     (bytes > word).then(|| {
         let at = end.next_multiple_of(8);
         *end = at + bytes;
@@ -198,12 +223,12 @@ mod tests {
     fn arrays_of_one_block_stand_in_their_entries() {
         let mut d = Directory::default();
         d.long(256, 7);
-        let laid = d.lay_out(false, 1, (273, 279)).unwrap();
+        let laid = d.lay_out(0, false, 1, (273, 279)).unwrap();
         assert_eq!((laid.offsets, laid.counts), (8 + 2 + 12 + 8, 8 + 2 + 24 + 8));
         assert_eq!(laid.bytes.len(), 8 + 2 + 36 + 4);
-        let laid = d.lay_out(true, 1000, (273, 279)).unwrap();
+        let laid = d.lay_out(0, true, 1000, (273, 279)).unwrap();
         assert_eq!(laid.offsets % 8, 0);
         assert_eq!(laid.counts, laid.offsets + 8000);
-        assert!(laid.data >= laid.counts + 4000 && laid.bytes.len() as u64 <= laid.offsets);
+        assert!(laid.end >= laid.counts + 4000 && laid.bytes.len() as u64 <= laid.offsets);
     }
 }

@@ -9,12 +9,15 @@ mod creation;
 mod directory;
 mod encode;
 mod layout;
+mod level;
 mod lzw;
 mod ome;
 mod options;
 mod predict;
+mod pyramid;
 mod sink;
 mod tags;
 
 pub use options::{BigTiff, Blocks, Compression, Predictor, TiffOptions};
+pub use pyramid::{Arrangement, TiffPyramid};
 pub(crate) use sink::create;

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use outcrop_core::{Buffer, Encoder, Error, Rect, Result, Sink, Value};
+use outcrop_core::{Buffer, Encoder, Error, Rect, Result, Sink};
 
 use super::directory::Laid;
-use super::encode::{BlockEncoder, split};
-use super::layout::Layout;
+use super::encode::BlockEncoder;
+use super::level::{Level, append, passes_4_gib, too_large};
 use super::{BigTiff, Compression, TiffOptions, tags};
 use crate::{Created, OutputImage, PartialFile};
-
-/// Tags of offsets and lengths of tiles and strips.
-const TILES: (u16, u16) = (324, 325);
-const STRIPS: (u16, u16) = (273, 279);
 
 struct TiffSink {
     file: PartialFile,
@@ -30,88 +26,49 @@ pub(crate) fn create(
     options: &TiffOptions,
 ) -> Result<Created> {
     options.check(image.extent, image.dtype)?;
-    let mut notices = Vec::new();
-    let layout = Layout::new(image.extent, image.dtype, options)?;
-    let photometric = tags::photometric(image, options);
-    let palette = photometric == tags::PALETTE;
-    if palette && matches!(options.compression, Compression::Jpeg { .. }) {
-        return Err(Error::Usage("JPEG would change the indices of a palette (COMPRESS=DEFLATE)".into()));
+    let mut notices = left_out(image);
+    let level = Level::new(image, image.extent, options)?;
+    let bound = |laid: &Laid| laid.end.saturating_add(level.data_bound());
+    let classic = level.lay_out(0, false);
+    let fits = classic.as_ref().is_ok_and(|laid| !passes_4_gib(bound(laid)));
+    let laid = if is_big(options, fits) { level.lay_out(0, true)? } else { classic? };
+    notices.extend(big_notice(options, laid.big, bound(&laid)));
+    let exact = options.compression == Compression::None && !options.sparse;
+    if !laid.big && exact && !fits {
+        return Err(too_large(bound(&laid)));
     }
-    let predictor = options.predictor_code(image.dtype, palette);
-    let nodata = tags::nodata(image);
-    if nodata.is_none() && !image.nodata.is_empty() {
+    file.ensure_space(bound(&laid), exact)?;
+    file.file().set_len(laid.end)?;
+    file.file().write_all_at(&laid.bytes, 0)?;
+    notices.splice(0..0, file.notices().drain(..));
+    let (encoder, end) = (level.encoder, laid.end);
+    Ok(Created { sink: Box::new(TiffSink { file, encoder, laid, end, blocks_done: 0 }), notices })
+}
+
+/// Whether offsets have 64 bits, where it is known that the file `fits` 32.
+pub(super) fn is_big(options: &TiffOptions, fits: bool) -> bool {
+    match options.bigtiff {
+        BigTiff::Yes => true,
+        BigTiff::No => false,
+        BigTiff::Auto => !fits,
+    }
+}
+
+/// What is said where the choice was ours.
+pub(super) fn big_notice(options: &TiffOptions, big: bool, bound: u64) -> Option<String> {
+    (big && options.bigtiff == BigTiff::Auto).then(|| format!("BigTIFF, as the file may reach {bound} bytes"))
+}
+
+/// What the file will not say about the image.
+pub(super) fn left_out(image: &OutputImage<'_>) -> Vec<String> {
+    let mut notices = Vec::new();
+    if tags::nodata(image).is_none() && !image.nodata.is_empty() {
         notices.push("channels have different nodata values; TIFF declares one, so none is written".into());
     }
     if image.metadata.ome_xml.is_some() && tags::ome_xml(image).is_none() {
         notices.push("the OME-XML cannot describe this one image and was left out".into());
     }
-    let sparse = options.sparse.then(|| nodata.unwrap_or(Value::Int(0)));
-    let encoder = Arc::new(BlockEncoder::new(layout, options.compression, predictor, sparse)?);
-    let directory = tags::directory(image, &layout, options, photometric, predictor);
-
-    let tags = if layout.tiled { TILES } else { STRIPS };
-    let lay_out = |big| directory.lay_out(big, layout.blocks(), tags);
-    let bound = |laid: &Laid| laid.data.saturating_add(data_bound(&encoder));
-    let laid = match options.bigtiff {
-        BigTiff::Yes => lay_out(true)?,
-        BigTiff::No => lay_out(false)?,
-        BigTiff::Auto => match lay_out(false) {
-            Ok(classic) if bound(&classic) <= u32::MAX.into() => classic,
-            _ => {
-                let big = lay_out(true)?;
-                notices.push(format!("BigTIFF, as the file may reach {} bytes", bound(&big)));
-                big
-            }
-        },
-    };
-    let exact = options.compression == Compression::None && sparse.is_none();
-    if !laid.big && exact && bound(&laid) > u32::MAX.into() {
-        return Err(too_large(bound(&laid)));
-    }
-    file.ensure_space(bound(&laid), exact)?;
-    file.file().set_len(laid.data)?;
-    file.file().write_all_at(&laid.bytes, 0)?;
-    notices.splice(0..0, file.notices().drain(..));
-    let end = laid.data;
-    Ok(Created { sink: Box::new(TiffSink { file, encoder, laid, end, blocks_done: 0 }), notices })
-}
-
-/// The most bytes that all blocks can take; what they take where they are not compressed.
-fn data_bound(encoder: &BlockEncoder) -> u64 {
-    let l = &encoder.layout;
-    if encoder.compression == Compression::None && !l.tiled {
-        // The last strip is not padded.
-        return l
-            .extent
-            .height
-            .saturating_mul(l.width)
-            .saturating_mul(l.pixel_bytes())
-            .saturating_mul(l.planes);
-    }
-    l.blocks().saturating_mul(encoder.block_bound() as u64)
-}
-
-fn too_large(bytes: u64) -> Error {
-    Error::Usage(format!(
-        "the file reaches {bytes} bytes, a classic TIFF holds 4294967295 (--bigtiff auto or yes)"
-    ))
-}
-
-impl TiffSink {
-    /// Writes offsets and lengths of blocks side by side.
-    fn note(&self, first: u64, lengths: &[u64], mut at: u64) -> Result<()> {
-        let word = if self.laid.big { 8 } else { 4 };
-        let (mut offsets, mut counts) = (Vec::new(), Vec::new());
-        for &length in lengths {
-            let offset = if length == 0 { 0 } else { at };
-            offsets.extend_from_slice(&offset.to_le_bytes()[..word]);
-            counts.extend_from_slice(&(length as u32).to_le_bytes());
-            at += length;
-        }
-        let file = self.file.file();
-        file.write_all_at(&offsets, self.laid.offsets + first * word as u64)?;
-        file.write_all_at(&counts, self.laid.counts + first * 4)
-    }
+    notices
 }
 
 impl Sink for TiffSink {
@@ -124,24 +81,9 @@ impl Sink for TiffSink {
     }
 
     fn commit(&mut self, _index: u64, rect: Rect, encoded: &mut Buffer) -> Result<()> {
-        let layout: Layout = self.encoder.layout;
-        let blocks = layout.blocks_in((rect.height, rect.width));
-        let (mut lengths, data) = split(encoded.bytes(), blocks as usize)?;
-        let end = self.end + data.len() as u64;
-        if !self.laid.big && end > u32::MAX.into() {
-            return Err(too_large(end));
-        }
-        self.file.file().write_all_at(data, self.end)?;
-        let mut run_lengths = Vec::new();
-        for run in layout.runs(rect)? {
-            run_lengths.clear();
-            run_lengths.extend(lengths.by_ref().take(run.count as usize));
-            self.note(run.first, &run_lengths, self.end)?;
-            self.end += run_lengths.iter().sum::<u64>();
-        }
-        if self.end != end {
-            return Err(Error::Panic(format!("blocks of {rect} end at {}, their bytes at {end}", self.end)));
-        }
+        let (file, layout) = (self.file.file(), &self.encoder.layout);
+        let (end, blocks) = append(file, layout, &self.laid, rect, encoded.bytes(), self.end)?;
+        self.end = end;
         self.blocks_done += blocks;
         Ok(())
     }

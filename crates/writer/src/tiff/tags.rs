@@ -50,17 +50,19 @@ fn palette<'a>(image: &OutputImage<'a>) -> Option<&'a [u16]> {
     image.metadata.palette.as_deref().filter(|p| p.len() == 3 * entries)
 }
 
+/// The tags of the image, or of a `reduced` one beside it, which says nothing of its own about places and origins.
 pub(super) fn directory(
     image: &OutputImage<'_>,
     layout: &Layout,
     options: &TiffOptions,
     photometric: u16,
     predictor: u16,
+    reduced: bool,
 ) -> Directory {
     let mut d = Directory::default();
     let channels = layout.extent.channels as usize;
     let dtype = layout.dtype;
-    d.long(254, 0);
+    d.long(254, reduced.into());
     d.long(256, layout.extent.width as u32);
     d.long(257, layout.extent.height as u32);
     d.shorts(258, &vec![dtype.bytes() as u16 * 8; channels]);
@@ -102,9 +104,11 @@ pub(super) fn directory(
         1
     };
     d.shorts(339, &vec![format; channels]);
-    add_metadata(&mut d, image.metadata);
-    if let Some(xml) = ome_xml(image) {
-        d.text(270, &xml);
+    if !reduced {
+        add_metadata(&mut d, image.metadata);
+        if let Some(xml) = ome_xml(image) {
+            d.text(270, &xml);
+        }
     }
     if let Some(value) = nodata(image) {
         d.text(42113, &value.to_string());

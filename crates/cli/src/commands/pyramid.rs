@@ -1,0 +1,21 @@
+//! `outcrop pyramid`: an image and its reduced levels in one TIFF.
+
+use anyhow::Context;
+use outcrop::{CancelToken, ConvertOptions};
+
+use crate::args::Pyramid;
+use crate::resolve::{self, Session};
+
+/// Writes the output.
+pub(crate) fn run(args: &Pyramid, cancel: &CancelToken) -> anyhow::Result<()> {
+    let source = resolve::open(&args.input, &args.reading, args.dtype.as_deref())?;
+    let name = || args.input.display().to_string();
+    let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
+    let mut output = resolve::output(&args.output, &args.target, Some(&args.input))?;
+    resolve::tiff(&args.tiff, true, &mut output)?;
+    let session = Session::begin(&args.running, cancel)?;
+    outcrop::convert(&session.runtime, &*source, &region, &ConvertOptions::default(), &output)
+        .with_context(name)?;
+    session.end();
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! [`Turned`]: a part of an image mirrored, rotated or transposed, as a source. Pixels are lent, not copied.
+
+use ndarray::{ArrayView3, Axis};
+use outcrop_core::{
+    BlockLayout, Channels, Cost, Error, Image, Order, Pixels, Read, Rect, Request, Result, Sample, Scratch,
+    Source, with_pixels,
+};
+
+/// How an image is turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Left and right change places.
+    FlipHorizontal,
+    /// Top and bottom change places.
+    FlipVertical,
+    /// Clockwise by a quarter: the left column becomes the top row.
+    Rotate90,
+    /// By a half.
+    Rotate180,
+    /// Clockwise by three quarters: the right column becomes the top row.
+    Rotate270,
+    /// Rows become columns.
+    Transpose,
+}
+
+impl Turn {
+    /// Whether rows become columns, and which of the rows and columns of the input then run backwards.
+    fn parts(self) -> (bool, bool, bool) {
+        match self {
+            Turn::FlipHorizontal => (false, false, true),
+            Turn::FlipVertical => (false, true, false),
+            Turn::Rotate90 => (true, true, false),
+            Turn::Rotate180 => (false, true, true),
+            Turn::Rotate270 => (true, false, true),
+            Turn::Transpose => (true, false, false),
+        }
+    }
+
+    /// Whether a stream from top to bottom can be turned as it comes.
+    pub(crate) fn streams(self) -> bool {
+        self == Turn::FlipHorizontal
+    }
+}
+
+/// A window of another source, turned.
+pub(crate) struct Turned<'a> {
+    inner: &'a dyn Source,
+    image: Image,
+    window: Rect,
+    turn: Turn,
+}
+
+impl<'a> Turned<'a> {
+    /// The window of the source, turned.
+    pub(crate) fn new(inner: &'a dyn Source, window: Rect, turn: Turn) -> Turned<'a> {
+        let mut image = inner.image().clone();
+        let (transposed, ..) = turn.parts();
+        (image.extent.height, image.extent.width) = match transposed {
+            true => (window.width, window.height),
+            false => (window.height, window.width),
+        };
+        if transposed {
+            image.layout = match image.layout {
+                BlockLayout::Tiles { height, width, planar } => {
+                    BlockLayout::Tiles { height: width, width: height, planar }
+                }
+                BlockLayout::Strips { rows, planar, whole: true } => {
+                    BlockLayout::Tiles { height: window.width.max(1), width: rows, planar }
+                }
+                BlockLayout::Columns => BlockLayout::Rows { planar: true },
+                _ => BlockLayout::Columns,
+            };
+        }
+        Turned { inner, image, window, turn }
+    }
+
+    /// The pixels of the inner source that a rectangle shows.
+    fn place(&self, rect: Rect) -> Rect {
+        let (transposed, rows_back, columns_back) = self.turn.parts();
+        let Rect { y, x, height, width } = rect;
+        let (y, x, height, width) = if transposed { (x, y, width, height) } else { (y, x, height, width) };
+        let y = if rows_back { self.window.height - y - height } else { y };
+        let x = if columns_back { self.window.width - x - width } else { x };
+        Rect { y: self.window.y + y, x: self.window.x + x, height, width }
+    }
+
+    fn request<'r>(&self, request: &Request<'r>) -> Request<'r> {
+        Request { rect: self.place(request.rect), channels: request.channels }
+    }
+}
+
+fn turned<T: Sample>(mut view: ArrayView3<'_, T>, turn: Turn) -> Pixels<'_> {
+    let (transposed, rows_back, columns_back) = turn.parts();
+    if rows_back {
+        view.invert_axis(Axis(0));
+    }
+    if columns_back {
+        view.invert_axis(Axis(1));
+    }
+    if transposed {
+        view.swap_axes(0, 1);
+    }
+    T::wrap(view)
+}
+
+impl Source for Turned<'_> {
+    fn image(&self) -> &Image {
+        &self.image
+    }
+
+    fn order(&self) -> Order {
+        self.inner.order()
+    }
+
+    fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost> {
+        let (transposed, ..) = self.turn.parts();
+        self.inner.cost(if transposed { (shape.1, shape.0) } else { shape }, channels)
+    }
+
+    fn fetch(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {
+        self.inner.fetch(&self.request(request), scratch)
+    }
+
+    fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
+        let inner = self.request(request);
+        let read = self.inner.read(&inner, scratch)?;
+        if let Some(hole) = read.holes.iter().find(|hole| matches!(hole.kind, outcrop_core::HoleKind::Bad(_)))
+        {
+            return Err(Error::Unsupported(format!(
+                "turning an image with the filled block at {}",
+                hole.rect
+            )));
+        }
+        Ok(Read { pixels: with_pixels!(read.pixels, view => turned(view, self.turn)), holes: &[] })
+    }
+
+    fn release(&self, request: &Request<'_>) {
+        self.inner.release(&self.request(request));
+    }
+}
