@@ -1,5 +1,8 @@
 //! What was typed: clap's types. No I/O here and no default that depends on the machine.
 
+// What stands on arguments is help text, not Markdown.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
