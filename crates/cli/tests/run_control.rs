@@ -109,7 +109,10 @@ fn an_unfinished_output_that_was_changed_is_not_gone_on_with() {
     let folder = noise();
     let args = [&["convert", "in.tif", "out.tif"], &TILED[..], &SAVED[..]].concat();
     let mut child = folder.command(&args).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(150));
+    while !folder.path("run.ckpt").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success());
     let mut bytes = folder.read(".out.tif.outcrop-part");
