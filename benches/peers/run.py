@@ -164,14 +164,15 @@ def measure(b):
     source, out = b.path("none.tif"), b.path("o.tif")
     for codec, level in [("none", None), ("lzw", None), ("deflate", 6), ("zstd", 3), ("jpeg", None)]:
         options = [f"codec={codec}", *([f"level={level}"] if level else [])]
-        creation = [f"COMPRESS={codec.upper()}", *([f"LEVEL={level}"] if level else [])]
+        name = {"deflate": "ZLEVEL", "zstd": "ZSTD_LEVEL"}.get(codec)
+        creation = ["TILED=YES", f"COMPRESS={codec.upper()}", *([f"{name}={level}"] if level else [])]
         b.compare(f"convert to {codec}", {
             "outcrop": [OUTCROP, "convert", source, out, *(x for o in creation for x in ("--co", o))],
             "libvips": [*WORK, "libvips", "convert", source, out, *options],
             "gdal": [*WORK, "gdal", "convert", source, out, *options],
         }, outputs=[out])
     b.compare("pyramid deflate", {
-        "outcrop": [OUTCROP, "pyramid", source, out, "--co", "COMPRESS=DEFLATE", "--co", "LEVEL=6"],
+        "outcrop": [OUTCROP, "pyramid", source, out, "--co", "COMPRESS=DEFLATE", "--co", "ZLEVEL=6"],
         "libvips": [*WORK, "libvips", "convert", source, out, "codec=deflate", "level=6", "pyramid=1"],
         "gdal": [*WORK, "gdal", "convert", source, out, "codec=deflate", "level=6", "pyramid=1"],
     }, outputs=[out])

@@ -41,6 +41,22 @@ fn four_gibibytes_are_measured_in_little_memory() {
 }
 
 #[test]
+fn a_large_tiled_tiff_is_measured_in_little_memory() {
+    let folder = Folder::new();
+    sparse(&folder.path("big.raw"), 20_000 * 20_000 * 3);
+    let raw = ["--shape", "20000,20000,3", "--dtype", "u8"];
+    let tiled = ["--co", "TILED=YES", "--co", "COMPRESS=ZSTD", "-q"];
+    folder.ok(&[&["convert", "big.raw", "big.tif"], &raw[..], &tiled].concat());
+    let outcome = folder.run(&["stats", "big.tif", "--memory", "64MiB", "-v", "--json"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let report: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(report["channels"][2]["count"], 400_000_000);
+    assert_eq!(report["image"]["width"], 20_000);
+    let peak = peak_mib(&outcome.stderr);
+    assert!(peak < 160.0, "{peak} MiB");
+}
+
+#[test]
 fn a_budget_too_small_for_a_chunk_says_what_is_needed() {
     let folder = Folder::new();
     folder.write("a.npy", &npy("|u1", &[512, 1024, 3], &[1; 512 * 1024 * 3]));
