@@ -30,7 +30,8 @@ const NEAR: usize = 48;
 /// The code table, 48 KiB, kept from block to block.
 pub(super) struct Decoder {
     words: Box<[u64; CODES]>,
-    /// Where in the output the strings begin, and the string after the last of them.
+    /// What `Run::done` was when each code was about to be entered; the string of `c` has
+    /// `starts[c + 1] - starts[c] + 1` bytes.
     starts: Box<[u32; CODES + 1]>,
 }
 
@@ -61,8 +62,8 @@ impl Decoder {
     /// # Errors
     /// [`Error::Format`] for a code that is not in the table yet.
     pub(super) fn decode(&mut self, stored: &[u8], out: &mut [u8]) -> Result<usize> {
-        if u32::try_from(out.len()).is_err() {
-            // Starts are 32 bits wide: a block of 4 GiB goes the slow way.
+        if u32::try_from(out.len()).is_err() || stored.len() > usize::MAX / 8 {
+            // Starts are 32 bits wide and bits are counted: a block of 4 GiB goes the slow way.
             let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
             return fill(&mut decoder, stored, out);
         }
@@ -82,7 +83,7 @@ impl Decoder {
 
     /// Takes codes of `WIDTH` bits, up to one that is for [`Decoder::one`]. Calls nothing, so that the run stays in registers.
     fn fours<const WIDTH: usize>(&mut self, mut run: Run, stored: &[u8], out: &mut [u8]) -> Run {
-        // "Early change": codes are wider from the last but one that the width could hold.
+        // "Early change": the last code that a width could hold is entered by a wider one.
         let end = if WIDTH == 12 { CODES } else { (1 << WIDTH) - 1 };
         if run.previous == 0 {
             return run;
@@ -208,7 +209,7 @@ fn width(next: usize) -> usize {
 #[inline(always)]
 fn follow(previous: u64, word: u64) -> u64 {
     // A length of seven shifts the byte out of the string.
-    previous + ONE | ((word & 0xff) << (previous >> 56 << 3)) & BYTES
+    (previous + ONE) | (((word & 0xff) << (8 * (previous >> 56))) & BYTES)
 }
 
 /// Whether a stream has the bit order of before TIFF 6.0: its first code, Clear, then begins with a zero byte.
@@ -249,8 +250,30 @@ mod tests {
         weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(data).unwrap()
     }
 
+    /// Whether a Clear follows a Clear before anything goes wrong: weezl ends there, libtiff reads on, and so do we.
+    fn clears_twice(stored: &[u8]) -> bool {
+        let (mut bit, mut next, mut begun, mut cleared) = (0, FIRST, false, false);
+        while bit + width(next) <= 8 * stored.len() {
+            let code = (bit..bit + width(next))
+                .fold(0, |code, b| code << 1 | usize::from(stored[b / 8] >> (7 - b % 8) & 1));
+            bit += width(next);
+            match code {
+                CLEAR if cleared => return true,
+                CLEAR => (next, begun, cleared) = (FIRST, false, true),
+                _ => {
+                    next = (next + usize::from(begun)).min(CODES);
+                    (begun, cleared) = (true, false);
+                }
+            }
+        }
+        false
+    }
+
     /// Both decoders on the same bytes: equal bytes, equal counts, errors for the same streams.
     fn compare(stored: &[u8], room: usize) {
+        if clears_twice(stored) {
+            return;
+        }
         let (mut ours, mut theirs) = (vec![0; room], vec![0; room]);
         match (Decoder::new().decode(stored, &mut ours), weezl_of(stored, &mut theirs)) {
             (Ok(a), Ok(b)) => {
@@ -342,6 +365,16 @@ mod tests {
             assert_eq!(Decoder::new().decode(&encode(&data), &mut out).unwrap(), n);
             assert_eq!(out, data);
         }
+    }
+
+    #[test]
+    fn a_clear_may_follow_a_clear() {
+        // 256, 256, 7, 257, of nine bits each.
+        let stored = [0b1000_0000, 0b0100_0000, 0b0000_0000, 0b1111_0000, 0b0001_0000];
+        let mut out = [0; 4];
+        assert_eq!(Decoder::new().decode(&stored, &mut out).unwrap(), 1);
+        assert_eq!(out[0], 7);
+        assert!(clears_twice(&stored));
     }
 
     #[test]
