@@ -73,7 +73,7 @@ impl Percentile {
         let text = text.trim();
         let bad = || {
             Error::Usage(format!(
-                "{text:?} is not a percentile: expected a decimal from 0 to 100 (--percentiles 1,50,99.9)"
+                "{text:?} is not a percentile: expected a decimal from 0 to 100, such as 99.9"
             ))
         };
         let (whole, places) = text.split_once('.').unwrap_or((text, ""));

@@ -104,7 +104,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
         BadBlocks::Fail => None,
         BadBlocks::Fill(value) if value.fits(dtype) => Some(value),
         BadBlocks::Fill(value) => {
-            return Err(Error::Usage(format!("no sample of {dtype} is {value} (--bad-blocks)")));
+            return Err(Error::Usage(format!("no sample of {dtype} is {value} (--on-bad-block)")));
         }
         BadBlocks::Nodata => Some(nodata.first().copied().unwrap_or(Value::Int(0))),
     };

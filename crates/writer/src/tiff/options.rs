@@ -109,18 +109,18 @@ impl Compression {
     }
 
     fn check(self) -> Result<()> {
-        let (name, level, range) = match self {
-            Compression::Deflate(level) => ("Deflate", level, 1..=12),
-            Compression::Zstd(level) => ("ZSTD", level, 1..=22),
-            Compression::Lzma(level) => ("LZMA", level, 0..=9),
-            Compression::Jpeg { quality, .. } => ("JPEG", quality, 1..=100),
+        let (name, level, range, key) = match self {
+            Compression::Deflate(level) => ("Deflate", level, 1..=12, "ZLEVEL"),
+            Compression::Zstd(level) => ("ZSTD", level, 1..=22, "ZSTD_LEVEL"),
+            Compression::Lzma(level) => ("LZMA", level, 0..=9, "LZMA_PRESET"),
+            Compression::Jpeg { quality, .. } => ("JPEG", quality, 1..=100, "JPEG_QUALITY"),
             _ => return Ok(()),
         };
         if range.contains(&level) {
             return Ok(());
         }
         let (low, high) = (range.start(), range.end());
-        Err(Error::Usage(format!("{name} has levels {low} to {high}, not {level} (--level)")))
+        Err(Error::Usage(format!("{name} has levels {low} to {high}, not {level} ({key})")))
     }
 
     /// What JPEG cannot hold.
