@@ -76,13 +76,11 @@ impl Layout {
                 either(tag::STRIP_BYTE_COUNTS, tag::TILE_BYTE_COUNTS),
             )
         };
-        let offsets = match offsets {
-            Some(entry) => entry,
-            None if samples.compression == 6 && dir.get(tag::JPEG_INTERCHANGE).is_some() => {
-                *dir.get(tag::JPEG_INTERCHANGE).expect("just looked at")
-            }
-            None => return Err(dir.lacks(if tiled { tag::TILE_OFFSETS } else { tag::STRIP_OFFSETS })),
-        };
+        // Old-style JPEG may name its stream only.
+        let stream = || dir.get(tag::JPEG_INTERCHANGE).filter(|_| samples.compression == 6).copied();
+        let offsets = offsets
+            .or_else(stream)
+            .ok_or_else(|| dir.lacks(if tiled { tag::TILE_OFFSETS } else { tag::STRIP_OFFSETS }))?;
         let counts = counts.filter(|c| c.count > 0);
         file.check(&offsets)?;
         counts.as_ref().map_or(Ok(()), |c| file.check(c))?;
