@@ -3,6 +3,7 @@
 use outcrop_core::{Pixels, Sample, Value};
 
 use crate::exact::Exact;
+use crate::validity::same;
 
 /// The values that are no data, per channel.
 #[derive(Clone, Debug)]
@@ -45,5 +46,5 @@ impl Nodata {
 /// Whether the sample is one of the values; NaN is NaN.
 #[inline]
 pub(crate) fn contains<T: Sample>(values: &[T], sample: T) -> bool {
-    values.iter().any(|&v| v == sample || v.is_nan() && sample.is_nan())
+    values.iter().any(|&v| same(sample, v))
 }

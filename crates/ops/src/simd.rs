@@ -1,4 +1,6 @@
-//! Runs a computation as compiled for the vectors that this processor has. The crate's only way to them.
+//! Runs a computation as compiled for the vectors that this processor has.
+//!
+//! Exact sums (`reduce/exact`) and the mean of three 8-bit channels (`map/avx2`) choose kernels of their own.
 
 /// A computation that the compiler may vectorise; `run` must be `#[inline(always)]` to be compiled for both.
 pub(crate) trait Work {
