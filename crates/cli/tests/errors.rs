@@ -99,6 +99,15 @@ fn an_output_that_is_the_input_is_refused_under_any_name() {
 }
 
 #[test]
+fn an_output_that_is_refused_is_named_once() {
+    let folder = folder();
+    for command in [&["reduce", "max", "--over", "c"][..], &["mean"], &["convert"], &["pyramid"]] {
+        let line = folder.refused(2, &[command, &["a.npy", "a.npy"]].concat());
+        assert_eq!(line.matches("a.npy").count(), 1, "{line}");
+    }
+}
+
+#[test]
 fn an_output_that_is_the_data_file_of_the_input_is_refused() {
     let folder = folder();
     let header = "ENVI\nsamples = 6\nlines = 4\nbands = 2\ndata type = 1\ninterleave = bip\nbyte order = 0\n";

@@ -24,7 +24,6 @@ pub(crate) fn run(args: &Reduce, cancel: &CancelToken) -> anyhow::Result<()> {
         Axes::Channels => over_channels(args, dtype, &*source, &region, cancel),
         Axes::Over(over) => over_axes(args, over, dtype, &*source, &region, cancel),
     }
-    .with_context(name)
 }
 
 /// The operation with the options that refine it.
@@ -56,7 +55,7 @@ fn over_channels(
     };
     let session = begin(args, &output, cancel)?;
     let done = outcrop::reduce_channels(&session.runtime, source, region, &options, &output);
-    session.end(&args.input, done.map_err(Into::into))
+    session.end(&args.input, done.with_context(|| args.input.display().to_string()))
 }
 
 fn over_axes(
@@ -85,7 +84,7 @@ fn over_axes(
             None => print(args, over, dtype, &found, source, region),
         }
     };
-    let done = answer();
+    let done = answer().with_context(|| args.input.display().to_string());
     session.end(&args.input, done)
 }
 
