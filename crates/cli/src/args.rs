@@ -331,8 +331,9 @@ Examples:
   outcrop verify scan.tif
   outcrop verify *.tif --json
 
-All pages and levels are decoded, or the one that is named. Exit code 1 where
-a block is bad.")]
+All pages and levels are decoded, or the one that --page or --level names (a
+--window or --channels are of that one, or of page 0). Exit code 1 where a
+block is bad.")]
 pub(crate) struct Verify {
     /// Images to verify
     #[arg(required = true, value_name = "INPUT")]

@@ -108,6 +108,15 @@ fn an_output_that_is_refused_is_named_once() {
 }
 
 #[test]
+fn verify_looks_at_the_part_that_was_named() {
+    let folder = folder();
+    for part in [["--window", "0,0,1000,1"], ["--channels", "9"]] {
+        says(&folder.refused(2, &[&["verify", "a.npy"], &part[..]].concat()), &["a.npy", part[0]]);
+    }
+    assert_eq!(folder.ok(&["verify", "a.npy", "--window", "1,1,2,2"]), b"a.npy: sound\n");
+}
+
+#[test]
 fn an_output_that_is_the_data_file_of_the_input_is_refused() {
     let folder = folder();
     let header = "ENVI\nsamples = 6\nlines = 4\nbands = 2\ndata type = 1\ninterleave = bip\nbyte order = 0\n";

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use outcrop::{BadBlocks, CancelToken, Error, Region};
+use outcrop::{BadBlocks, CancelToken, Error};
 use serde_json::json;
 
-use crate::args::Verify;
+use crate::args::{Reading, Verify};
 use crate::control::bad_json;
 use crate::exit::Ending;
 use crate::json::{self, SCHEMA};
@@ -39,17 +39,19 @@ pub(crate) fn run(args: &Verify, cancel: &CancelToken) -> anyhow::Result<()> {
 fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<usize> {
     let name = || path.display().to_string();
     let (mut found, mut more) = (Vec::new(), 0);
-    let (mut page, mut level) = (args.reading.page, args.reading.level);
+    let Reading { mut page, mut level, .. } = args.reading;
+    let part = args.reading.window.is_some() || args.reading.channels.is_some();
+    let alone = page > 0 || level > 0 || part;
     loop {
         let source =
             resolve::open_at(path, &args.reading, args.dtype.as_deref(), (page, level), BadBlocks::Nodata)?;
-        let region = Region { chunk: args.running.chunk, ..Region::all() };
+        let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
         outcrop::verify(&session.runtime, &*source, &region).with_context(name)?;
         let (blocks, others) = session.runtime.take_bad_blocks();
         found.extend(blocks);
         more += others;
         let image = source.image();
-        if args.reading.page > 0 || args.reading.level > 0 {
+        if alone {
             break;
         }
         if level + 1 < image.levels.len() as u64 {
