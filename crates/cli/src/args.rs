@@ -536,6 +536,9 @@ pub(crate) struct Reading {
     /// Only these channels, from 1: 1,3-5
     #[arg(long, value_name = "LIST", value_parser = parse::channels)]
     pub(crate) channels: Option<parse::ChannelList>,
+    /// Colours of a palette TIFF (three channels), not its indices
+    #[arg(long)]
+    pub(crate) expand_palette: bool,
     /// How local files are read: auto, map or read
     #[arg(
         long,

@@ -177,6 +177,7 @@ pub(crate) fn open_at(
         page,
         level,
         bad_blocks,
+        expand_palette: reading.expand_palette,
         io: match reading.io {
             args::Io::Auto => IoMode::Auto,
             args::Io::Map => IoMode::Map,

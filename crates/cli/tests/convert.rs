@@ -121,3 +121,28 @@ fn channels_come_in_the_order_asked_for() {
     folder.ok(&["convert", "b.tif", "b.npy"]);
     assert_eq!(data(&folder, "b.npy"), le_bytes(&[3u16, 1, 1, 6, 4, 4], u16::to_le_bytes));
 }
+
+#[test]
+fn a_palette_is_indices_or_the_colours_that_they_stand_for() {
+    let folder = Folder::new();
+    // Two pixels of index 1 and 2; the colour map (SHORTs, of 16 bits each) stands before them.
+    let colours = [[0u16, 10, 200], [0, 20, 150], [0, 30, 100]];
+    let map = colours.iter().flat_map(|c| (0..256).map(|i| c.get(i).copied().unwrap_or(0) * 257));
+    let mut file = b"II*\0\x0a\x06\0\0".to_vec();
+    file.extend(map.flat_map(u16::to_le_bytes));
+    file.extend([1, 2]);
+    let entries =
+        [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 1, 8), (262, 3, 1, 3), (273, 4, 1, 1544), (279, 4, 1, 2)];
+    let entries = entries.into_iter().chain([(320, 3, 768, 8u32)]);
+    file.extend(7u16.to_le_bytes());
+    for (tag, kind, count, value) in entries {
+        file.extend([tag, kind].map(u16::to_le_bytes).concat());
+        file.extend([count, value].map(u32::to_le_bytes).concat());
+    }
+    file.extend([0; 4]);
+    folder.write("a.tif", &file);
+    folder.ok(&["convert", "a.tif", "indices.raw"]);
+    folder.ok(&["convert", "a.tif", "colours.raw", "--expand-palette"]);
+    assert_eq!(folder.read("indices.raw"), [1, 2]);
+    assert_eq!(folder.read("colours.raw"), [10, 20, 30, 200, 150, 100]);
+}
