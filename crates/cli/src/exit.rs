@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use outcrop::{Budget, CancelToken, Error};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
@@ -147,7 +148,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Lets INT, TERM and USR1 cancel the run; a second one ends the process at once.
+/// Signals that come within this time are one: `timeout` and batch systems send each to the process and to its group.
+const ONE_SIGNAL: Duration = Duration::from_millis(500);
+
+/// Lets INT, TERM and USR1 cancel the run; a second one, a while later, ends the process at once.
 ///
 /// # Errors
 /// Where the system takes no handler.
@@ -155,11 +159,7 @@ pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Re
     let signals = [SIGINT, SIGTERM, SIGUSR1];
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in signals {
-        // In this order: the first signal finds the flag down and raises it.
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
-    }
-    for signal in signals {
-        signal_hook::flag::register(signal, Arc::clone(&stopping))?;
     }
     let mut heard = signal_hook::iterator::Signals::new(signals)?;
     let (cancel, budget) = (cancel.clone(), budget.clone());
@@ -167,6 +167,8 @@ pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Re
         for signal in heard.forever() {
             cancel.cancel(signal);
             budget.wake();
+            std::thread::sleep(ONE_SIGNAL);
+            stopping.store(true, Ordering::SeqCst);
         }
     })?;
     Ok(())

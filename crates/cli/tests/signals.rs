@@ -27,8 +27,8 @@ fn code(child: &mut Child) -> Option<i32> {
     }
 }
 
-/// Starts a job that takes long and stops it once it runs.
-fn stopped(signal: i32) -> (Folder, Option<i32>, String) {
+/// Starts a job that takes long and stops it once it runs, with as many signals one right after the other.
+fn stopped(signal: i32, times: usize) -> (Folder, Option<i32>, String) {
     let folder = Folder::new();
     // 2^40 samples: minutes of work at any speed.
     sparse(&folder.path("big.raw"), 1 << 40);
@@ -42,7 +42,10 @@ fn stopped(signal: i32) -> (Folder, Option<i32>, String) {
         std::thread::sleep(Duration::from_millis(2));
     }
     std::thread::sleep(Duration::from_millis(50));
-    send(&child, signal);
+    for _ in 0..times {
+        send(&child, signal);
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let code = code(&mut child);
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -52,10 +55,17 @@ fn stopped(signal: i32) -> (Folder, Option<i32>, String) {
 #[test]
 fn signals_end_the_run_with_their_code_and_leave_nothing() {
     for (signal, wanted) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGUSR1, 138)] {
-        let (folder, code, stderr) = stopped(signal);
+        let (folder, code, stderr) = stopped(signal, 1);
         assert_eq!(code, Some(wanted), "{stderr}");
         assert_eq!(folder.names(), ["big.raw"], "signal {signal}");
     }
+}
+
+#[test]
+fn a_signal_that_is_sent_twice_at_once_is_one() {
+    let (folder, code, stderr) = stopped(libc::SIGTERM, 2);
+    assert_eq!(code, Some(143), "{stderr}");
+    assert_eq!(folder.names(), ["big.raw"]);
 }
 
 #[test]
