@@ -42,6 +42,7 @@ impl Session {
         inputs: &[&Path],
         options: &str,
     ) -> anyhow::Result<Session> {
+        apart(running, inputs, "an input")?;
         let limits = limits(running)?;
         let budget = Budget::new(limits.memory);
         exit::cancel_on_signals(cancel, &budget)?;
@@ -224,8 +225,14 @@ pub(crate) fn types<'a>(
     }
 }
 
-/// The output, checked not to be a file that the input is made of. To be called while the input is open.
-pub(crate) fn output(path: &Path, target: &Target, input: Option<&Path>) -> anyhow::Result<Output> {
+/// The output, checked not to be a file that the input is made of, nor the run's report or checkpoint. To be called while
+/// the input is open.
+pub(crate) fn output(
+    path: &Path,
+    target: &Target,
+    running: &Running,
+    input: Option<&Path>,
+) -> anyhow::Result<Output> {
     let mut output = if path == Path::new("-") { Output::default() } else { Output::new(path) };
     output.options.format = target.to;
     output.options.overwrite =
@@ -239,8 +246,37 @@ pub(crate) fn output(path: &Path, target: &Target, input: Option<&Path>) -> anyh
             let message = format!("{}: the output is the input: name another file", path.display());
             return Err(Error::Usage(message).into());
         }
+        apart(running, &made.iter().map(PathBuf::as_path).collect::<Vec<_>>(), "the output")?;
     }
     Ok(output)
+}
+
+/// Refuses a report or a checkpoint that would be written over one of `files`, or over each other.
+fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::Result<()> {
+    let (report, checkpoint) = (running.report.as_deref(), running.checkpoint.as_deref());
+    for (flag, written) in [("--report", report), ("--checkpoint", checkpoint)] {
+        let Some(written) = written else { continue };
+        if files.iter().any(|file| is_same(file, written)) {
+            let shown = written.display();
+            return Err(Error::Usage(format!("{shown} is {what}: name another file ({flag})")));
+        }
+    }
+    match report.zip(checkpoint) {
+        Some((a, b)) if is_same(a, b) => {
+            Err(Error::Usage(format!("{} is the report and the checkpoint: name two files", a.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether two paths lead to one file, or would if it were there.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Some(fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?.join(path.file_name()?))
+    };
+    let number = |path| fs::metadata(path).ok().filter(|f| f.is_file()).map(|f| (f.dev(), f.ino()));
+    place(a).is_some_and(|at| place(b) == Some(at)) || number(a).is_some_and(|n| number(b) == Some(n))
 }
 
 /// What was typed about a TIFF; refused where the output is none.

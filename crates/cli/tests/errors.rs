@@ -108,6 +108,23 @@ fn an_output_that_is_refused_is_named_once() {
 }
 
 #[test]
+fn a_report_or_checkpoint_over_another_file_of_the_run_is_refused() {
+    let folder = folder();
+    std::os::unix::fs::symlink("a.npy", folder.path("link.npy")).unwrap();
+    let (before, names) = (folder.read("a.npy"), folder.names());
+    for flag in ["--report", "--checkpoint"] {
+        for name in ["a.npy", "./a.npy", "link.npy"] {
+            says(&folder.refused(2, &["stats", "a.npy", flag, name]), &["an input", flag]);
+        }
+        says(&folder.refused(2, &["mean", "a.npy", "m.npy", flag, "./m.npy"]), &["the output", flag]);
+        says(&folder.refused(2, &["convert", "a.npy", "e.hdr", flag, "e.raw"]), &["the output", flag]);
+    }
+    let line = folder.refused(2, &["stats", "a.npy", "--report", "r", "--checkpoint", "r"]);
+    says(&line, &["the report and the checkpoint"]);
+    assert_eq!((folder.read("a.npy"), folder.names()), (before, names));
+}
+
+#[test]
 fn verify_looks_at_the_part_that_was_named() {
     let folder = folder();
     for part in [["--window", "0,0,1000,1"], ["--channels", "9"]] {

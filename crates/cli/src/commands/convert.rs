@@ -12,7 +12,7 @@ pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     let source = resolve::open(&args.input, &args.reading, raw)?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
-    let mut output = resolve::output(&args.output, &args.target, Some(&args.input))?;
+    let mut output = resolve::output(&args.output, &args.target, &args.running, Some(&args.input))?;
     resolve::tiff(&args.tiff, args.pyramid, &mut output)?;
     let turn = args.flip.or(args.rotate).or(args.transpose.then_some(Turn::Transpose));
     let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan, turn };

@@ -14,7 +14,7 @@ pub(crate) fn run(args: &Generate, cancel: &CancelToken) -> anyhow::Result<()> {
     };
     let extent = Extent::new(args.height, args.width, args.channels);
     let source = Synthetic::new(pattern, extent, args.dtype, args.seed, args.count)?;
-    let output = resolve::output(&args.output, &args.target, None)?;
+    let output = resolve::output(&args.output, &args.target, &args.running, None)?;
     let what = format!(
         "generate {:?} {extent:?} {} {} {} {output:?}",
         args.pattern, args.dtype, args.seed, args.count

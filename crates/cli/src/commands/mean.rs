@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
         return number(args, &*source, &region, cancel).with_context(name);
     };
     let mask = resolve::mask(&args.validity, source.image())?;
-    let output = resolve::output(path, &args.target, Some(&args.input))?;
+    let output = resolve::output(path, &args.target, &args.running, Some(&args.input))?;
     let options = ChannelReduction {
         dtype,
         nodata: resolve::given_nodata(&args.validity),

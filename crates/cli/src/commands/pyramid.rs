@@ -11,7 +11,7 @@ pub(crate) fn run(args: &Pyramid, cancel: &CancelToken) -> anyhow::Result<()> {
     let source = resolve::open(&args.input, &args.reading, args.dtype.as_deref())?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
-    let mut output = resolve::output(&args.output, &args.target, Some(&args.input))?;
+    let mut output = resolve::output(&args.output, &args.target, &args.running, Some(&args.input))?;
     resolve::tiff(&args.tiff, true, &mut output)?;
     let what = format!("pyramid {:?} {output:?}", args.reading);
     let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;

@@ -45,7 +45,7 @@ fn over_channels(
 ) -> anyhow::Result<()> {
     let path = args.output.as_deref().ok_or_else(|| needs_output("c"))?;
     let mask = resolve::mask(&args.validity, source.image())?;
-    let output = resolve::output(path, &args.target, Some(&args.input))?;
+    let output = resolve::output(path, &args.target, &args.running, Some(&args.input))?;
     let options = ChannelReduction {
         op: op(args),
         dtype,
@@ -68,7 +68,7 @@ fn over_axes(
 ) -> anyhow::Result<()> {
     let mask = resolve::mask(&args.validity, source.image())?;
     let output = match (&args.output, over) {
-        (Some(path), _) => Some(resolve::output(path, &args.target, Some(&args.input))?),
+        (Some(path), _) => Some(resolve::output(path, &args.target, &args.running, Some(&args.input))?),
         (None, Over::Y) => return Err(needs_output("y").into()),
         (None, Over::X) => return Err(needs_output("x").into()),
         (None, Over::Yx | Over::Yxc) => None,
