@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Maps that can be open at once; past that files are read.
 const SLOTS: usize = 256;
@@ -69,6 +70,9 @@ pub(crate) fn is_installed() -> bool {
 /// # Errors
 /// The system's, where the handler cannot be installed.
 pub fn install_sigbus_handler() -> io::Result<()> {
+    // Two at once would each take the other's handler for the one before.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     if is_installed() {
         return Ok(());
     }
