@@ -602,6 +602,7 @@ pub(crate) struct Running {
     ///
     /// The same command on the same inputs goes on where it was stopped or
     /// killed. Ctrl-C then exits with 75. The file is removed at the end.
+    /// Not for pyramids, pipes, checksums, and turns of compressed strips.
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// How often to save: 500ms, 60s (the default), 5m

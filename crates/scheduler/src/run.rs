@@ -232,7 +232,8 @@ impl Runtime {
                 let state = unwound(|| lock().checkpoint())?;
                 state.ok_or_else(|| {
                     Error::Usage(
-                        "an output that is not a file cannot be gone on with (no --checkpoint)".into(),
+                        "a pipe, a pyramid, a spill file or a checksum cannot be gone on with (leave out --checkpoint)"
+                            .into(),
                     )
                 })
             };
