@@ -74,3 +74,38 @@ fn a_window_is_cut_before_it_is_turned() {
     folder.refused(2, &["convert", "a.npy", "p.raw", "--rotate", "45"]);
     folder.refused(2, &["convert", "a.npy", "p.raw", "--rotate", "90", "--flip", "h"]);
 }
+
+#[test]
+fn a_turned_image_is_not_turned_again_by_its_orientation() {
+    let folder = Folder::new();
+    // Two pixels, then 300 and 150 pixels an inch, then the directory.
+    let mut file = b"II*\0\x1a\0\0\0\x01\x02".to_vec();
+    file.extend([300, 1, 150, 1].map(u32::to_le_bytes).concat());
+    let entries = [
+        (256, 3, 2),
+        (257, 3, 1),
+        (258, 3, 8),
+        (262, 3, 1),
+        (273, 4, 8),
+        (274, 3, 6),
+        (279, 4, 2),
+        (282, 5, 10),
+        (283, 5, 18),
+        (296, 3, 2u32),
+    ];
+    file.extend((entries.len() as u16).to_le_bytes());
+    for (tag, kind, value) in entries {
+        file.extend([tag, kind].map(u16::to_le_bytes).concat());
+        file.extend([1, value].map(u32::to_le_bytes).concat());
+    }
+    file.extend([0; 4]);
+    folder.write("a.tif", &file);
+    let said = |options: &[&str]| {
+        folder.ok(&[&["convert", "a.tif", "b.tif", "--overwrite"], options].concat());
+        let metadata = folder.json(&["info", "b.tif", "--json"])["image"]["metadata"].clone();
+        (metadata["orientation"].as_u64(), metadata["resolution"]["x"].as_f64())
+    };
+    assert_eq!(said(&[]), (Some(6), Some(300.0)));
+    assert_eq!(said(&["--flip", "h"]), (None, Some(300.0)));
+    assert_eq!(said(&["--rotate", "90"]), (None, Some(150.0)));
+}

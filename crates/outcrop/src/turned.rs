@@ -36,6 +36,11 @@ impl Turn {
         }
     }
 
+    /// Whether rows become columns.
+    pub(crate) fn transposes(self) -> bool {
+        self.parts().0
+    }
+
     /// Whether a stream from top to bottom can be turned as it comes.
     pub(crate) fn streams(self) -> bool {
         self == Turn::FlipHorizontal

@@ -1,6 +1,6 @@
 //! [`convert`]: an image's pixels in another format, or of another type.
 
-use outcrop_core::{Channels, DataType, Error, Event, Map, Rect, Reduce, Result, Source, Value};
+use outcrop_core::{Channels, DataType, Error, Event, Map, Metadata, Rect, Reduce, Result, Source, Value};
 use outcrop_ops::Validity;
 use outcrop_ops::map::{Convert, Scale};
 use outcrop_ops::reduce::{Percentile, PercentileSpec, Percentiles, Pool, Stats};
@@ -86,10 +86,8 @@ pub fn convert(
         revalued(&mut metadata);
     }
     nodata.retain(|value| options.scale.is_none() && value.fits(dtype));
-    if options.turn.is_some() && !metadata.geo.is_empty() {
-        metadata.geo.clear();
-        let left_out = "the place in the world of a turned image is left out".to_owned();
-        runtime.options().observer.event(Event::Warning(left_out));
+    if let Some(turn) = options.turn {
+        turn_metadata(&mut metadata, turn, runtime);
     }
     let run = |source: &dyn Source, window: Rect, channels: Channels| -> Result<()> {
         let job = Write {
@@ -116,6 +114,21 @@ pub fn convert(
     match options.turn {
         None => run(source, window, channels),
         Some(turn) => turning(runtime, source, window, channels, turn, output, run),
+    }
+}
+
+/// What stays true of an image that is turned: which side is up was said of the pixels as they were.
+fn turn_metadata(metadata: &mut Metadata, turn: Turn, runtime: &Runtime) {
+    metadata.orientation = None;
+    if turn.transposes()
+        && let Some(resolution) = &mut metadata.resolution
+    {
+        std::mem::swap(&mut resolution.x, &mut resolution.y);
+    }
+    if !metadata.geo.is_empty() {
+        metadata.geo.clear();
+        let left_out = "the place in the world of a turned image is left out".to_owned();
+        runtime.options().observer.event(Event::Warning(left_out));
     }
 }
 
