@@ -191,7 +191,6 @@ pub(crate) fn open_at(
             big_endian: reading.raw.big_endian,
             interleave: reading.raw.interleave,
         },
-        ..OpenOptions::default()
     };
     outcrop::open(path, &options).with_context(|| path.display().to_string())
 }

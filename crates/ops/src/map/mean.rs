@@ -10,6 +10,7 @@ use outcrop_core::{Chunk, DataType, Map, Pixels, PixelsMut, Result, Sample, Valu
 use super::{float_mean, valid_mean};
 use crate::exact::Exact;
 use crate::nodata::Nodata;
+use crate::reduce::Op;
 use crate::simd::{self, Work};
 
 /// Pixels whose sums or quotients are held at once: they stay in the first-level cache.
@@ -37,11 +38,7 @@ impl MeanOverChannels {
 
     /// f32 for samples of up to 16 bits and for f32, else f64.
     pub fn default_output(input: DataType) -> DataType {
-        match input {
-            DataType::F32 => DataType::F32,
-            other if other.bytes() <= 2 => DataType::F32,
-            _ => DataType::F64,
-        }
+        Op::Mean.output(input, None)
     }
 }
 
