@@ -2,7 +2,7 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "info",
     "stats",
     "reduce",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 12] = [
     "verify",
     "formats",
     "completions",
+    "man",
 ];
 
 #[test]
@@ -64,6 +65,25 @@ fn completions_exist_for_the_common_shells() {
             assert!(script.contains(command), "{shell} lacks {command}");
         }
     }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("man1")).unwrap();
+    folder.ok(&["man", "man1"]);
+    assert_eq!(std::fs::read_dir(folder.path("man1")).unwrap().count(), COMMANDS.len() + 1);
+    let main = folder.read("man1/outcrop.1");
+    assert!(main == folder.ok(&["man"]));
+    let main = String::from_utf8(main).unwrap();
+    for command in COMMANDS {
+        let page = String::from_utf8(folder.read(&format!("man1/outcrop-{command}.1"))).unwrap();
+        assert!(page.contains(".TH outcrop") && page.contains(".SH SYNOPSIS"), "{page}");
+        assert!(main.contains(&format!("outcrop\\-{command}(1)")), "the main page lacks {command}: {main}");
+    }
+    let page = String::from_utf8(folder.read("man1/outcrop-stats.1")).unwrap();
+    assert!(page.contains("\\-\\-percentiles") && page.contains("outcrop stats a.tif b.tif"), "{page}");
+    assert!(folder.refused(1, &["man", "nowhere"]).contains("nowhere/outcrop.1"));
 }
 
 #[test]
