@@ -25,7 +25,8 @@ pub(crate) fn checkpoint(
 ) -> outcrop::Result<Option<Checkpoint>> {
     let Some(path) = &running.checkpoint else { return Ok(None) };
     let mut facts = vec![("the command and its options".to_string(), options.to_string())];
-    for (number, input) in (1..).zip(inputs) {
+    let halves: Vec<_> = inputs.iter().filter_map(|input| outcrop::other_file(input)).collect();
+    for (number, input) in (1..).zip(inputs.iter().copied().chain(halves.iter().map(|half| &**half))) {
         let what = |what: &str| format!("{what} of input {number} ({})", input.display());
         let io = |e| outcrop::Error::Io { what: format!("read {}", input.display()), source: e };
         let found = fs::metadata(input).map_err(io)?;

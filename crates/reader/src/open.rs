@@ -168,6 +168,22 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>> {
     })
 }
 
+/// The other file of an image that is two: ENVI's data for its header, its header for its data. `None` for an image that
+/// is one file, and where there is nothing to be found out.
+pub fn other_file(path: &Path) -> Option<std::path::PathBuf> {
+    // Opening a pipe would take what is in it.
+    let store = path.is_file().then(|| Store::open(path, IoMode::Read))?.ok()?;
+    match sniff(path, &store).ok()? {
+        Format::Envi => {
+            let mut head = [0; 5];
+            let head = &mut head[..store.len().min(5) as usize];
+            store.read_at(0, head).ok()?;
+            if envi::is_header(head) { envi::data_of(path).ok() } else { envi::header_beside(path) }
+        }
+        _ => None,
+    }
+}
+
 /// Opens an ENVI image by its header or by its data file.
 fn open_envi(path: &Path, store: &Store, io: IoMode) -> Result<RawSource> {
     let mut head = [0; 5];
