@@ -126,6 +126,9 @@ pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) ->
             let (data, header) = envi::pair(path);
             let open = if options.resume.is_some() { PartialFile::resume } else { PartialFile::create };
             let data = open(&data, options.overwrite)?;
+            if data.is_published() && std::fs::read(&header).is_ok_and(|found| found == content) {
+                return rows(Output::File(data), None, Vec::new(), image, order, resume);
+            }
             // It holds nothing before the end.
             let mut file = PartialFile::create(&header, options.overwrite)?;
             if options.resume.is_some() {
