@@ -95,6 +95,27 @@ fn formats_lists_what_is_read_and_written() {
         assert!(has("reads", name), "{formats}");
     }
     assert!(has("writes", "raw") && has("writes", "npy"), "{formats}");
+    let codec = |key: &str, name: &str| formats[key]["tiff"].as_array().unwrap().iter().any(|c| c == name);
+    assert!(codec("read_codecs", "CCITT G4") && codec("write_codecs", "ZSTD"), "{formats}");
+    assert_eq!(formats["read_codecs"]["npy"], serde_json::json!([]));
+    assert_eq!(formats["features"]["jpeg2000"], codec("read_codecs", "JPEG 2000"));
+    let text = String::from_utf8(folder.ok(&["formats"])).unwrap();
+    assert!(
+        text.contains("reads   tiff  none, CCITT RLE,") && text.contains("feature webp: WebP is "),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_formats_says_is_written_is_written() {
+    let folder = Folder::new();
+    folder.ok(&["generate", "squares", "in.npy", "-q", "--width", "64", "--height", "64"]);
+    let formats = folder.json(&["formats", "--json"]);
+    for codec in formats["write_codecs"]["tiff"].as_array().unwrap() {
+        let option = format!("COMPRESS={}", codec.as_str().unwrap());
+        folder.ok(&["convert", "in.npy", "out.tif", "--overwrite", "--co", &option]);
+        folder.ok(&["verify", "out.tif"]);
+    }
 }
 
 #[test]

@@ -33,4 +33,4 @@ pub use raw::{Interleave, RawSource, RawSpec, parse_shape};
 pub use sigbus::{install_sigbus_handler, unlink_on_sigbus};
 pub use store::{IoMode, Store};
 pub use synthetic::{Pattern, Synthetic};
-pub use tiff::BadBlocks;
+pub use tiff::{BadBlocks, CodecSupport};

@@ -7,7 +7,7 @@ use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
 
 use crate::raw::{Interleave, RawSource, RawSpec};
 use crate::store::{IoMode, Store};
-use crate::tiff::{BadBlocks, TiffOptions, is_tiff};
+use crate::tiff::{BadBlocks, CodecSupport, TiffOptions, is_tiff};
 use crate::{envi, npy, parse_dtype};
 
 /// A format that can be read.
@@ -35,6 +35,11 @@ impl Format {
             Format::Npy => "npy",
             Format::Envi => "envi",
         }
+    }
+
+    /// The compressions that can be read, also those that this build lacks; none where the format has none.
+    pub fn codecs(self) -> Vec<CodecSupport> {
+        if self == Format::Tiff { crate::tiff::codecs() } else { Vec::new() }
     }
 
     /// The format of that name, in any case.

@@ -37,6 +37,11 @@ impl Format {
         }
     }
 
+    /// The compressions that can be written, by the names that creation options take; none where the format has none.
+    pub fn codecs(self) -> &'static [&'static str] {
+        if self == Format::Tiff { &tiff::COMPRESSIONS } else { &[] }
+    }
+
     /// The format of that name (`raw`, `npy`, `envi`, `tiff`).
     pub fn from_name(name: &str) -> Option<Format> {
         Format::ALL.into_iter().find(|f| f.name().eq_ignore_ascii_case(name))
