@@ -58,6 +58,7 @@ fn plan_json(plan: &PlanFacts) -> Json {
     let w = plan.window;
     json!({
         "stage": plan.stage,
+        "passes_at_most": plan.passes,
         "window": [w.x, w.y, w.width, w.height],
         "grid": [plan.grid.0, plan.grid.1],
         "chunk": [plan.chunk_shape.0, plan.chunk_shape.1],
@@ -87,6 +88,10 @@ fn plan_text(plan: &PlanFacts) -> String {
     };
     let stream = if plan.is_stream { ", as a stream" } else { "" };
     line("pass", format!("{} over {} (x,y,width,height){stream}", plan.stage, plan.window));
+    match plan.passes {
+        None | Some(1) => {}
+        Some(most) => line("passes", format!("at most {most} over the pixels")),
+    }
     let ((down, across), (rows, columns)) = (plan.grid, plan.chunk_shape);
     line("chunks", format!("{} ({down} x {across}) of {rows} x {columns} pixels", plan.chunks));
     line("pixels wanted", bytes(plan.bytes));

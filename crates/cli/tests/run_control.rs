@@ -207,6 +207,27 @@ fn a_plan_reads_nothing_and_writes_nothing() {
 }
 
 #[test]
+fn a_plan_of_several_passes_says_how_many_there_are_at_most() {
+    let folder = noise();
+    folder.ok(&["convert", "in.npy", "wide.npy", "--dtype", "f64", "--window", "0,0,200,100"]);
+    let most = |file: &str, args: &[&str]| {
+        let args = [&["stats", file, "--json"], args].concat();
+        let plan = folder.json(&[&args[..], &["--plan=json"]].concat());
+        let most = plan["plan"]["passes_at_most"].as_u64().unwrap();
+        let needed = folder.json(&args)["passes"].as_u64().unwrap();
+        assert!(needed <= most, "{args:?}: {needed} passes, at most {most} were planned");
+        most
+    };
+    assert_eq!(most("in.npy", &["--percentiles", "1,50", "--moments", "--histogram", "9"]), 1);
+    assert_eq!(most("wide.npy", &["--histogram", "9:0:1"]), 1);
+    assert_eq!(most("wide.npy", &["--histogram", "9"]), 2);
+    assert_eq!(most("wide.npy", &["--moments"]), 2);
+    assert!(most("wide.npy", &["--percentiles", "1,50,99"]) > 2);
+    let text = String::from_utf8(folder.ok(&["stats", "wide.npy", "--moments", "--plan"])).unwrap();
+    assert!(text.contains("passes            at most 2"), "{text}");
+}
+
+#[test]
 fn a_report_keeps_within_its_plan_and_its_times_add_up() {
     let folder = noise();
     folder.ok(&["mean", "in.tif", "out.npy", "--report", "r.json", "--memory", "64MiB", "-j", "2"]);
