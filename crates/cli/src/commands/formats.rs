@@ -33,10 +33,10 @@ pub(crate) fn run(args: &Formats) -> anyhow::Result<()> {
     }
     let mut out = std::io::stdout().lock();
     for (name, codecs) in reads {
-        writeln!(out, "reads   {name:<6}{}", codecs.join(", "))?;
+        writeln!(out, "{}", format!("reads   {name:<6}{}", codecs.join(", ")).trim_end())?;
     }
     for (name, codecs) in writes {
-        writeln!(out, "writes  {name:<6}{}", codecs.join(", "))?;
+        writeln!(out, "{}", format!("writes  {name:<6}{}", codecs.join(", ")).trim_end())?;
     }
     for (feature, codec) in optional {
         let there = if codec.built { "in this build" } else { "not in this build" };
