@@ -59,7 +59,7 @@ make("none.tif", lambda p: tiff(p, rgb, **tiled))
 make("lzw.tif", lambda p: tiff(p, rgb, compression="lzw", predictor=2, **tiled))
 make("deflate.tif", lambda p: tiff(p, rgb, compression="zlib", predictor=2, **tiled))
 make("zstd.tif", lambda p: tiff(p, rgb, compression="zstd", predictor=2, **tiled))
-make("jpeg.tif", lambda p: tiff(p, rgb, compression=("jpeg", 90), subsampling=(2, 2), tile=(512, 512), photometric="rgb"))
+make("jpeg.tif", lambda p: tiff(p, rgb, compression="jpeg", compressionargs={"level": 90}, subsampling=(2, 2), tile=(512, 512), photometric="rgb"))
 make("zstd-planar-u16x8.tif", lambda p: tiff(p, np.moveaxis(u16, 2, 0), compression="zstd", predictor=2, tile=(512, 512),
                                              photometric="minisblack", planarconfig="separate"))
 make("f32-p3-tiled.tif", lambda p: tiff(p, f32, compression="zlib", predictor=3, tile=(512, 512)))

@@ -196,12 +196,13 @@ def write(b):
     wanted = ("numpy", "tifffile", "dask", "pyvips", "rasterio", "tensorstore")
     versions = [line for line in packages.split() if line.split("=")[0].split("_")[0].split("-")[0].lower() in wanted]
     cpu = version(["lscpu"], r"Model name:\s*(.*)")
+    ours = version([OUTCROP, "--version"], r"(\S+)$")
     lines = [
         "# Benchmarks", "",
         f"Made by `./scripts/bench-peers --size {b.args.size} --runs {b.args.runs}`: {b.side} x {b.side} images, page cache warm, medians, all "
         "in one run on one machine. Times include starting the process (a Python interpreter for the peers that are libraries).", "",
         f"Machine: {os.cpu_count()} CPUs of {cpu}, Linux {platform.release()}. "
-        f"outcrop {version([OUTCROP, '--version'], r'(\S+)$')}; {', '.join(versions)}.", "",
+        f"outcrop {ours}; {', '.join(versions)}.", "",
         "| work | who | wall s | CPU s | peak MiB | fastest peer / outcrop | limit / outcrop |", "|---|---|---|---|---|---|---|",
     ]
     for work in dict.fromkeys(r[0] for r in b.rows):

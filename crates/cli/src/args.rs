@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Formats(Formats),
     /// Print a completion script for a shell
     Completions(Completions),
+    /// Print the manual page, or write those of all commands
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -365,6 +367,17 @@ Examples:
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop man | man -l -
+  outcrop man ~/.local/share/man/man1")]
+pub(crate) struct Man {
+    /// A folder that exists, for outcrop.1, outcrop-stats.1 ...; pages of these
+    /// names are replaced
+    pub(crate) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -25,7 +25,8 @@ pub(crate) fn checkpoint(
 ) -> outcrop::Result<Option<Checkpoint>> {
     let Some(path) = &running.checkpoint else { return Ok(None) };
     let mut facts = vec![("the command and its options".to_string(), options.to_string())];
-    for (number, input) in (1..).zip(inputs) {
+    let halves: Vec<_> = inputs.iter().filter_map(|input| outcrop::other_file(input)).collect();
+    for (number, input) in (1..).zip(inputs.iter().copied().chain(halves.iter().map(|half| &**half))) {
         let what = |what: &str| format!("{what} of input {number} ({})", input.display());
         let io = |e| outcrop::Error::Io { what: format!("read {}", input.display()), source: e };
         let found = fs::metadata(input).map_err(io)?;
@@ -57,6 +58,7 @@ fn plan_json(plan: &PlanFacts) -> Json {
     let w = plan.window;
     json!({
         "stage": plan.stage,
+        "passes_at_most": plan.passes,
         "window": [w.x, w.y, w.width, w.height],
         "grid": [plan.grid.0, plan.grid.1],
         "chunk": [plan.chunk_shape.0, plan.chunk_shape.1],
@@ -86,6 +88,10 @@ fn plan_text(plan: &PlanFacts) -> String {
     };
     let stream = if plan.is_stream { ", as a stream" } else { "" };
     line("pass", format!("{} over {} (x,y,width,height){stream}", plan.stage, plan.window));
+    match plan.passes {
+        None | Some(1) => {}
+        Some(most) => line("passes", format!("at most {most} over the pixels")),
+    }
     let ((down, across), (rows, columns)) = (plan.grid, plan.chunk_shape);
     line("chunks", format!("{} ({down} x {across}) of {rows} x {columns} pixels", plan.chunks));
     line("pixels wanted", bytes(plan.bytes));

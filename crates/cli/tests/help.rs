@@ -2,7 +2,7 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "info",
     "stats",
     "reduce",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 12] = [
     "verify",
     "formats",
     "completions",
+    "man",
 ];
 
 #[test]
@@ -67,6 +68,25 @@ fn completions_exist_for_the_common_shells() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("man1")).unwrap();
+    folder.ok(&["man", "man1"]);
+    assert_eq!(std::fs::read_dir(folder.path("man1")).unwrap().count(), COMMANDS.len() + 1);
+    let main = folder.read("man1/outcrop.1");
+    assert!(main == folder.ok(&["man"]));
+    let main = String::from_utf8(main).unwrap();
+    for command in COMMANDS {
+        let page = String::from_utf8(folder.read(&format!("man1/outcrop-{command}.1"))).unwrap();
+        assert!(page.contains(".TH outcrop") && page.contains(".SH SYNOPSIS"), "{page}");
+        assert!(main.contains(&format!("outcrop\\-{command}(1)")), "the main page lacks {command}: {main}");
+    }
+    let page = String::from_utf8(folder.read("man1/outcrop-stats.1")).unwrap();
+    assert!(page.contains("\\-\\-percentiles") && page.contains("outcrop stats a.tif b.tif"), "{page}");
+    assert!(folder.refused(1, &["man", "nowhere"]).contains("nowhere/outcrop.1"));
+}
+
+#[test]
 fn formats_lists_what_is_read_and_written() {
     let folder = Folder::new();
     let formats = folder.json(&["formats", "--json"]);
@@ -75,6 +95,27 @@ fn formats_lists_what_is_read_and_written() {
         assert!(has("reads", name), "{formats}");
     }
     assert!(has("writes", "raw") && has("writes", "npy"), "{formats}");
+    let codec = |key: &str, name: &str| formats[key]["tiff"].as_array().unwrap().iter().any(|c| c == name);
+    assert!(codec("read_codecs", "CCITT G4") && codec("write_codecs", "ZSTD"), "{formats}");
+    assert_eq!(formats["read_codecs"]["npy"], serde_json::json!([]));
+    assert_eq!(formats["features"]["jpeg2000"], codec("read_codecs", "JPEG 2000"));
+    let text = String::from_utf8(folder.ok(&["formats"])).unwrap();
+    assert!(
+        text.contains("reads   tiff  none, CCITT RLE,") && text.contains("feature webp: WebP is "),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_formats_says_is_written_is_written() {
+    let folder = Folder::new();
+    folder.ok(&["generate", "squares", "in.npy", "-q", "--width", "64", "--height", "64"]);
+    let formats = folder.json(&["formats", "--json"]);
+    for codec in formats["write_codecs"]["tiff"].as_array().unwrap() {
+        let option = format!("COMPRESS={}", codec.as_str().unwrap());
+        folder.ok(&["convert", "in.npy", "out.tif", "--overwrite", "--co", &option]);
+        folder.ok(&["verify", "out.tif"]);
+    }
 }
 
 #[test]

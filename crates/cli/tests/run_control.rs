@@ -125,6 +125,76 @@ fn an_unfinished_output_that_was_changed_is_not_gone_on_with() {
 }
 
 #[test]
+fn a_run_that_was_killed_after_its_output_was_published_ends_well_when_begun_again() {
+    use outcrop::{Checkpoint, CheckpointOptions, Output, Overwrite, Region, Runtime};
+    let folder = noise();
+    let (input, checkpoint) = (folder.path("in.tif"), folder.path("run.ckpt"));
+    // All that the command does but for its last step: the checkpoint stays.
+    let run = |output: &str, overwrite| {
+        let options = CheckpointOptions {
+            path: checkpoint.clone(),
+            every: Duration::from_secs(60),
+            facts: vec![("the output".into(), output.into())],
+        };
+        let runtime = Runtime::new(Default::default())?.with_checkpoint(Checkpoint::open(options)?);
+        let source = outcrop::open(&input, &Default::default())?;
+        let mut output = Output::new(folder.path(output));
+        output.options.overwrite = overwrite;
+        outcrop::convert(&runtime, &*source, &Region::all(), &Default::default(), &output)?;
+        Ok::<_, outcrop::Error>(runtime)
+    };
+    for (output, data) in [("out.npy", "out.npy"), ("out.tif", "out.tif"), ("out.hdr", "out.raw")] {
+        for overwrite in [Overwrite::Refuse, Overwrite::Replace] {
+            run(output, overwrite).unwrap();
+            let (wanted, header) = (folder.read(data), folder.read(output));
+            assert!(checkpoint.exists());
+            let again = run(output, overwrite).unwrap();
+            assert_eq!(again.report().chunks, 0, "{output} was made again");
+            // Published by a link, as on NFS, and killed before the other name was removed.
+            let partial = folder.path(&format!(".{data}.outcrop-part"));
+            std::fs::hard_link(folder.path(data), partial).unwrap();
+            run(output, overwrite).unwrap();
+            if data != output {
+                // Killed between the two files.
+                std::fs::remove_file(folder.path(output)).unwrap();
+                run(output, overwrite).unwrap();
+            }
+            assert!(folder.read(data) == wanted && folder.read(output) == header);
+            assert!(!folder.names().iter().any(|name| name.contains("part")));
+
+            // A copy in its place is another file, whatever it holds.
+            folder.write("copy", &wanted);
+            std::fs::rename(folder.path("copy"), folder.path(data)).unwrap();
+            let refused = run(output, overwrite).err().unwrap().to_string();
+            assert!(refused.contains("exists") && refused.contains("checkpoint"), "{refused}");
+            assert!(folder.read(data) == wanted);
+            again.checkpoint().unwrap().complete().unwrap();
+            std::fs::remove_file(folder.path(data)).unwrap();
+            let _ = std::fs::remove_file(folder.path(output));
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_knows_the_data_file_of_an_envi_input() {
+    let folder = noise();
+    folder.ok(&["convert", "in.npy", "cube.hdr"]);
+    let args = [&["mean", "cube.hdr", "out.npy"], &SAVED[..]].concat();
+    let mut child = folder.command(&args).spawn().unwrap();
+    while !folder.path("run.ckpt").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+    let mut samples = folder.read("cube.raw");
+    samples[0] ^= 1;
+    folder.write("cube.raw", &samples);
+    let refused = folder.refused(2, &args);
+    assert!(refused.contains("input 2") && refused.contains("cube.raw"), "{refused}");
+}
+
+#[test]
 fn a_plan_reads_nothing_and_writes_nothing() {
     let folder = noise();
     let before = folder.names();
@@ -138,6 +208,27 @@ fn a_plan_reads_nothing_and_writes_nothing() {
     let outcome = folder.run(&["stats", "in.tif", "--plan", "--memory", "20KiB"]);
     assert_eq!(outcome.code, Some(5));
     assert!(String::from_utf8(outcome.stdout).unwrap().contains("does not fit"));
+}
+
+#[test]
+fn a_plan_of_several_passes_says_how_many_there_are_at_most() {
+    let folder = noise();
+    folder.ok(&["convert", "in.npy", "wide.npy", "--dtype", "f64", "--window", "0,0,200,100"]);
+    let most = |file: &str, args: &[&str]| {
+        let args = [&["stats", file, "--json"], args].concat();
+        let plan = folder.json(&[&args[..], &["--plan=json"]].concat());
+        let most = plan["plan"]["passes_at_most"].as_u64().unwrap();
+        let needed = folder.json(&args)["passes"].as_u64().unwrap();
+        assert!(needed <= most, "{args:?}: {needed} passes, at most {most} were planned");
+        most
+    };
+    assert_eq!(most("in.npy", &["--percentiles", "1,50", "--moments", "--histogram", "9"]), 1);
+    assert_eq!(most("wide.npy", &["--histogram", "9:0:1"]), 1);
+    assert_eq!(most("wide.npy", &["--histogram", "9"]), 2);
+    assert_eq!(most("wide.npy", &["--moments"]), 2);
+    assert!(most("wide.npy", &["--percentiles", "1,50,99"]) > 2);
+    let text = String::from_utf8(folder.ok(&["stats", "wide.npy", "--moments", "--plan"])).unwrap();
+    assert!(text.contains("passes            at most 2"), "{text}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod compare;
 mod convert;
 mod errors;
+mod faults;
 mod generate;
 mod help;
 mod info;

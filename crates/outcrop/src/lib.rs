@@ -62,7 +62,7 @@ pub use outcrop_ops::{
 #[doc(no_inline)]
 pub use outcrop_reader::{
     BadBlocks, Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
-    install_sigbus_handler, open, parse_dtype, parse_shape,
+    install_sigbus_handler, open, other_file, parse_dtype, parse_shape,
 };
 #[doc(no_inline)]
 pub use outcrop_scheduler::{

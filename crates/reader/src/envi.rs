@@ -69,6 +69,14 @@ pub fn open_pair(header: &Path, data: &Path, io: IoMode) -> Result<RawSource> {
     build(read(header)?, data, io)
 }
 
+/// The data file of a header.
+///
+/// # Errors
+/// As [`open`].
+pub fn data_of(header: &Path) -> Result<PathBuf> {
+    data_beside(header, &read(header)?)
+}
+
 /// The ENVI header that stands beside a data file: `NAME.EXT.hdr` or `NAME.hdr`.
 pub fn header_beside(data: &Path) -> Option<PathBuf> {
     let names = ["hdr", "HDR"].into_iter().flat_map(|e| [append(data, e), data.with_extension(e)]);

@@ -7,7 +7,7 @@ use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
 
 use crate::raw::{Interleave, RawSource, RawSpec};
 use crate::store::{IoMode, Store};
-use crate::tiff::{BadBlocks, TiffOptions, is_tiff};
+use crate::tiff::{BadBlocks, CodecSupport, TiffOptions, is_tiff};
 use crate::{envi, npy, parse_dtype};
 
 /// A format that can be read.
@@ -35,6 +35,11 @@ impl Format {
             Format::Npy => "npy",
             Format::Envi => "envi",
         }
+    }
+
+    /// The compressions that can be read, also those that this build lacks; none where the format has none.
+    pub fn codecs(self) -> Vec<CodecSupport> {
+        if self == Format::Tiff { crate::tiff::codecs() } else { Vec::new() }
     }
 
     /// The format of that name, in any case.
@@ -166,6 +171,22 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>> {
         Format::Npy => Box::new(npy::open(Arc::new(store))?),
         Format::Envi => Box::new(open_envi(path, &store, options.io)?),
     })
+}
+
+/// The other file of an image that is two: ENVI's data for its header, its header for its data. `None` for an image that
+/// is one file, and where there is nothing to be found out.
+pub fn other_file(path: &Path) -> Option<std::path::PathBuf> {
+    // Opening a pipe would take what is in it.
+    let store = path.is_file().then(|| Store::open(path, IoMode::Read))?.ok()?;
+    match sniff(path, &store).ok()? {
+        Format::Envi => {
+            let mut head = [0; 5];
+            let head = &mut head[..store.len().min(5) as usize];
+            store.read_at(0, head).ok()?;
+            if envi::is_header(head) { envi::data_of(path).ok() } else { envi::header_beside(path) }
+        }
+        _ => None,
+    }
 }
 
 /// Opens an ENVI image by its header or by its data file.

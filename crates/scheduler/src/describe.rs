@@ -11,6 +11,8 @@ use crate::run::Runtime;
 pub struct PlanFacts {
     /// What the job does, in a word or two.
     pub stage: String,
+    /// Passes over the input that the whole answer takes at most; `None` where nobody has said.
+    pub passes: Option<usize>,
     /// The pixels that it is about.
     pub window: Rect,
     /// Chunks down and across.
@@ -86,6 +88,7 @@ impl PlanFacts {
         };
         PlanFacts {
             stage: plan.stage().into(),
+            passes: plan.passes(),
             window: plan.grid().window(),
             grid: plan.grid().counts(),
             chunk_shape: plan.grid().shape(),

@@ -35,6 +35,7 @@ pub struct Plan {
     stored_bound: u64,
     output_bound: Option<u64>,
     blocks: Vec<Blocks>,
+    passes: Option<usize>,
 }
 
 /// What a writing job makes of a chunk.
@@ -109,6 +110,17 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Says how many passes over the input, this one included, the whole answer takes at most.
+    pub fn with_passes(mut self, most: usize) -> Plan {
+        self.passes = Some(most);
+        self
+    }
+
+    /// What [`with_passes`](Plan::with_passes) said.
+    pub fn passes(&self) -> Option<usize> {
+        self.passes
+    }
+
     fn over(stage: &str, inputs: &[Input<'_>], first: &Image, grid: ChunkGrid) -> Result<Plan> {
         let mut costs = Vec::with_capacity(inputs.len());
         let (mut pixel, mut chunk_bytes, mut decoded, mut stored) = (0u64, 0u64, 0u64, 0u64);
@@ -144,6 +156,7 @@ impl Plan {
             stored_bound: stored,
             output_bound: None,
             blocks: all_blocks,
+            passes: None,
             grid,
         })
     }

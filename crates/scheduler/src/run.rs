@@ -275,6 +275,10 @@ impl Runtime {
                 save(&pass.finished(), false)?;
             }
             outcome?;
+            if saved.is_kept() {
+                // From here on the output may have its name: who begins again must know that it is whole.
+                save(&pass.finished(), true)?;
+            }
             drop(pass);
             drop(encoder);
             let sink = sink.into_inner().unwrap_or_else(PoisonError::into_inner);

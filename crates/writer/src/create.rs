@@ -37,6 +37,11 @@ impl Format {
         }
     }
 
+    /// The compressions that can be written, by the names that creation options take; none where the format has none.
+    pub fn codecs(self) -> &'static [&'static str] {
+        if self == Format::Tiff { &tiff::COMPRESSIONS } else { &[] }
+    }
+
     /// The format of that name (`raw`, `npy`, `envi`, `tiff`).
     pub fn from_name(name: &str) -> Option<Format> {
         Format::ALL.into_iter().find(|f| f.name().eq_ignore_ascii_case(name))
@@ -126,6 +131,9 @@ pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) ->
             let (data, header) = envi::pair(path);
             let open = if options.resume.is_some() { PartialFile::resume } else { PartialFile::create };
             let data = open(&data, options.overwrite)?;
+            if data.is_published() && std::fs::read(&header).is_ok_and(|found| found == content) {
+                return rows(Output::File(data), None, Vec::new(), image, order, resume);
+            }
             // It holds nothing before the end.
             let mut file = PartialFile::create(&header, options.overwrite)?;
             if options.resume.is_some() {

@@ -47,23 +47,52 @@ impl PartialFile {
         PartialFile::open(path, overwrite, false)
     }
 
-    /// Goes on with the partial file that an earlier run has [kept](PartialFile::keep), as it is.
+    /// Goes on with the partial file that an earlier run has [kept](PartialFile::keep), as it is. Where it is gone and
+    /// a file has the output's name, that one is opened to be [looked at](PartialFile::is_published): the earlier run may
+    /// have ended right after it was published.
     ///
     /// # Errors
-    /// As [`create`](PartialFile::create); [`Error::Usage`] where there is none.
+    /// As [`create`](PartialFile::create); [`Error::Usage`] where there is neither.
     pub fn resume(path: &Path, overwrite: Overwrite) -> Result<PartialFile> {
-        PartialFile::open(path, overwrite, true)
+        match PartialFile::published(path, overwrite)? {
+            Some(file) => Ok(file),
+            None => PartialFile::open(path, overwrite, true),
+        }
+    }
+
+    fn published(path: &Path, overwrite: Overwrite) -> Result<Option<PartialFile>> {
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let io = |e| Error::io(format!("look at {}", path.display()), e);
+        let path = fs::canonicalize(path).map_err(io)?;
+        let file = File::open(&path).map_err(io)?;
+        let partial = hidden(&path)?;
+        if let Ok(left) = fs::symlink_metadata(&partial) {
+            let ours = file.metadata().map_err(io)?;
+            if (left.dev(), left.ino()) != (ours.dev(), ours.ino()) {
+                return Ok(None);
+            }
+            // The second name of a file that was published by a link.
+            fs::remove_file(&partial).map_err(io)?;
+        }
+        let file = Arc::new(Positioned::new(file, path.display().to_string()));
+        Ok(Some(PartialFile { file, partial: None, path, overwrite, notices: Vec::new(), kept: true }))
+    }
+
+    /// Whether the output has its name already. It can then be read, not written, and publishing it does nothing.
+    pub fn is_published(&self) -> bool {
+        self.partial.is_none()
+    }
+
+    /// The number by which the file system knows the file: it stays when the file is published.
+    pub(crate) fn inode(&self) -> u64 {
+        self.file.file().metadata().map_or(0, |found| found.ino())
     }
 
     fn open(path: &Path, overwrite: Overwrite, resume: bool) -> Result<PartialFile> {
         let path = resolve(path, overwrite)?;
-        let name = path
-            .file_name()
-            .ok_or_else(|| Error::Usage(format!("{}: an output needs the name of a file", path.display())))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(".outcrop-part");
-        let partial = path.with_file_name(hidden);
+        let partial = hidden(&path)?;
 
         let mut notices = Vec::new();
         if resume && !partial.is_file() {
@@ -170,8 +199,8 @@ impl PartialFile {
 
     fn publish_here(&mut self) -> Result<()> {
         let io = |what: &str, e| Error::io(format!("{what} {}", self.path.display()), e);
-        self.file.file().sync_all().map_err(|e| io("write to disk", e))?;
         let Some(partial) = &self.partial else { return Ok(()) };
+        self.file.file().sync_all().map_err(|e| io("write to disk", e))?;
         match self.overwrite {
             Overwrite::Replace => fs::rename(partial, &self.path).map_err(|e| io("rename to", e))?,
             Overwrite::Refuse => match sys::rename_no_replace(partial, &self.path) {
@@ -204,6 +233,17 @@ impl Drop for PartialFile {
             let _ = fs::remove_file(partial);
         }
     }
+}
+
+/// The name of the partial file of an output.
+fn hidden(path: &Path) -> Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| Error::Usage(format!("{}: an output needs the name of a file", path.display())))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(".outcrop-part");
+    Ok(path.with_file_name(hidden))
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -8,6 +8,18 @@ use crate::PartialFile;
 /// Bytes at the end of what was committed that are checked.
 pub(crate) const TAIL_BYTES: u64 = 1 << 20;
 
+/// Refuses an output that already has its name, unless it is the file that the checkpoint is of and is whole.
+pub(crate) fn check_published(file: &PartialFile, inode: u64, whole: bool) -> Result<()> {
+    if file.is_published() && !(whole && inode == file.inode()) {
+        return Err(Error::Usage(format!(
+            "{} exists and is not the unfinished output of the checkpoint, which is gone (remove the checkpoint to \
+             start again)",
+            file.path().display()
+        )));
+    }
+    Ok(())
+}
+
 /// Numbers as bytes, little-endian.
 pub(crate) fn pack<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
     numbers.iter().flat_map(|n| n.to_le_bytes()).collect()

@@ -15,7 +15,7 @@ use outcrop_core::{
 
 use crate::gather::gather;
 use crate::output::{Output, Stream};
-use crate::resume::{TAIL_BYTES, changed, pack, unpack};
+use crate::resume::{TAIL_BYTES, changed, check_published, pack, unpack};
 use crate::{PartialFile, Positioned};
 
 /// A small file that belongs to the output and is published after it.
@@ -34,6 +34,8 @@ pub(crate) struct RowsSink {
     /// What was committed last.
     last: Rect,
     total: u64,
+    /// The file's, where the output is one; of an output that is gone on with, what it was at first.
+    inode: u64,
 }
 
 struct RowsEncoder {
@@ -76,7 +78,8 @@ impl RowsSink {
         };
         let encoder = Arc::new(RowsEncoder { extent, dtype, order, place });
         let last = Rect::of_size(0, 0);
-        let mut sink = RowsSink { output, sidecar, header, encoder, pixels_done: 0, last, total };
+        let inode = if let Output::File(file) = &output { file.inode() } else { 0 };
+        let mut sink = RowsSink { output, sidecar, header, encoder, pixels_done: 0, last, total, inode };
         if let Some(state) = resume {
             sink.restore(state)?;
         }
@@ -85,10 +88,11 @@ impl RowsSink {
 
     /// Goes on where a checkpoint says, once the file is what it was then.
     fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let [total, pixels_done, y, x, height, width, tail] = unpack(state)?;
+        let [total, pixels_done, y, x, height, width, tail, inode] = unpack(state)?;
         let Output::File(file) = &self.output else {
             return Err(Error::Usage("an output that is not a file cannot be gone on with".into()));
         };
+        check_published(file, inode, pixels_done == self.encoder.extent.rect().area())?;
         let mut header = vec![0; self.header.len()];
         let whole = Rect::checked(y, x, height, width).filter(|r| self.encoder.extent.rect().contains(r));
         let length = file.file().file().metadata().map_or(0, |found| found.len());
@@ -102,7 +106,7 @@ impl RowsSink {
         if self.tail()? != Some(tail) {
             return Err(changed(file, "the end"));
         }
-        self.pixels_done = pixels_done;
+        (self.pixels_done, self.inode) = (pixels_done, inode);
         Ok(())
     }
 
@@ -161,7 +165,8 @@ impl Sink for RowsSink {
         }
         let r = self.last;
         let tail = self.tail()?;
-        Ok(tail.map(|tail| pack([self.total, self.pixels_done, r.y, r.x, r.height, r.width, tail])))
+        Ok(tail
+            .map(|tail| pack([self.total, self.pixels_done, r.y, r.x, r.height, r.width, tail, self.inode])))
     }
 
     fn bytes_bound(&self) -> Option<u64> {

@@ -8,6 +8,7 @@ mod figures;
 mod formats;
 mod generate;
 mod info;
+mod man;
 mod mean;
 mod pyramid;
 mod reduce;
@@ -33,5 +34,6 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Verify(args) => verify::run(args, cancel),
         Command::Formats(args) => formats::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }

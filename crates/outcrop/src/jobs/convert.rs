@@ -149,6 +149,8 @@ fn find_scale(
         ScaleBy::Extremes => {
             let kernel = Stats::new(validity);
             let plan = Plan::reduce("extremes", &inputs, window, chunk, kernel.partial_bytes())?;
+            // One more writes.
+            let plan = plan.with_passes(2);
             let found = kernel.finish_pooled(&runtime.reduce(&plan, &inputs, &kernel)?);
             found.min.zip(found.max).map(|(low, high)| (low.to_f64(), high.to_f64()))
         }
@@ -160,6 +162,7 @@ fn find_scale(
                 number += 1;
                 let stage = format!("percentiles {number}/{}", percentiles.passes());
                 let plan = Plan::reduce(&stage, &inputs, window, chunk, pass.partial_bytes())?;
+                let plan = plan.with_passes(percentiles.passes() + 1);
                 percentiles.absorb(runtime.reduce(&plan, &inputs, &pass)?)?;
             }
             match percentiles.finish()?.concat()[..] {

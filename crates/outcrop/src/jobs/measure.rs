@@ -90,12 +90,14 @@ pub fn measure(
     let channels = read.channels.clone();
     let inputs: Vec<_> =
         std::iter::once(Input { source, channels: read.channels }).chain(read.mask).collect();
-    let mut pass = Passes { runtime, inputs, region, window: read.window, done: 0 };
+    let mut pass = Passes { runtime, inputs, region, window: read.window, done: 0, most: 1 };
 
     let stats = Stats::new(validity.clone()).with_positions(true);
     let spec = options.histogram;
     let wants_counts = options.shape || spec.is_some_and(|h| h.range.is_none());
     let moments = Moments::counting(validity.clone()).filter(|_| wants_counts);
+    // Moments about the means and bins between the extremes need these first, unless values were counted.
+    let again = wants_counts && moments.is_none();
     let pool = if options.pooled { Pool::AllChannels } else { Pool::PerChannel };
     let percentiles = options.percentiles.clone();
     let percentiles = percentiles.map(|spec| Percentiles::new(pool, spec, validity.clone())).transpose()?;
@@ -107,6 +109,7 @@ pub fn measure(
 
     let rest = Both(Maybe(known), Both(Maybe(unique), Maybe(covariance)));
     let first = Both(stats, Both(Maybe(moments), Both(Maybe(ranks), rest)));
+    pass.most = percentiles.as_ref().map_or(1, Percentiles::passes).max(if again { 2 } else { 1 });
     let (found, (counted, (ranked, (binned, (classes, products))))) = pass.run(&first)?;
     let Both(
         stats,
@@ -158,6 +161,8 @@ struct Passes<'a> {
     region: &'a Region,
     window: outcrop_core::Rect,
     done: usize,
+    /// How many there are at most.
+    most: usize,
 }
 
 impl Passes<'_> {
@@ -169,6 +174,7 @@ impl Passes<'_> {
         };
         let bytes = kernel.partial_bytes();
         let plan = Plan::reduce(&stage, &self.inputs, self.window, self.region.chunk, bytes)?;
+        let plan = plan.with_passes(self.most);
         self.runtime.reduce(&plan, &self.inputs, kernel)
     }
 }

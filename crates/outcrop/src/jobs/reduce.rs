@@ -161,7 +161,8 @@ pub fn reduce_axes(
             passes = 0;
             while let Some(pass) = percentiles.pass() {
                 passes += 1;
-                let partial = runtime.reduce(&plan(region.chunk, pass.partial_bytes())?, &inputs, &pass)?;
+                let plan = plan(region.chunk, pass.partial_bytes())?.with_passes(percentiles.passes());
+                let partial = runtime.reduce(&plan, &inputs, &pass)?;
                 percentiles.absorb(partial)?;
             }
             percentiles.finish()?.concat()

@@ -23,6 +23,7 @@ mod tags;
 mod unpack;
 mod xml;
 
+pub use codec::{CodecSupport, codecs};
 pub(crate) use ifd::is_tiff;
 use outcrop_core::Value;
 pub use source::{TiffSource, open};

@@ -91,19 +91,19 @@ pub(super) fn tag_name(number: u16) -> String {
 /// The common name of a TIFF Compression code.
 pub(super) fn codec_name(compression: u16) -> String {
     match compression {
-        1 => "none",
+        0 | 1 => "none",
         2 => "CCITT RLE",
         3 => "CCITT G3",
         4 => "CCITT G4",
         5 => "LZW",
         6 => "old JPEG",
-        7 => "JPEG",
+        7 | 33007 => "JPEG",
         8 | 32946 => "Deflate",
         32766 => "NeXT",
         32771 => "CCITT RLE/W",
         32773 => "PackBits",
         32809 => "ThunderScan",
-        33003 | 33005 | 34712 => "JPEG 2000",
+        33003 | 33004 | 33005 | 34712 => "JPEG 2000",
         34676 => "SGILog",
         34677 => "SGILog24",
         34887 => "LERC",
@@ -111,8 +111,8 @@ pub(super) fn codec_name(compression: u16) -> String {
         34925 => "LZMA",
         34933 => "PNG",
         34934 | 22610 => "JPEG XR",
-        50000 => "ZSTD",
-        50001 => "WebP",
+        50000 | 34926 => "ZSTD",
+        50001 | 34927 => "WebP",
         50002 | 52546 => "JPEG XL",
         other => return format!("compression {other}"),
     }

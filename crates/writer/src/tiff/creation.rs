@@ -19,7 +19,7 @@ const KEYS: [&str; 13] = [
     "JPEG_QUALITY",
     "JPEG_SUBSAMPLING",
 ];
-const COMPRESSIONS: [&str; 7] = ["NONE", "PACKBITS", "LZW", "DEFLATE", "ZSTD", "LZMA", "JPEG"];
+pub(crate) const COMPRESSIONS: [&str; 7] = ["NONE", "PACKBITS", "LZW", "DEFLATE", "ZSTD", "LZMA", "JPEG"];
 
 /// What was given, by key; the last one of a key counts.
 struct Given<'a>(Vec<(&'static str, &'a str)>);

@@ -19,6 +19,7 @@ mod resume;
 mod sink;
 mod tags;
 
+pub(crate) use creation::COMPRESSIONS;
 pub use options::{BigTiff, Blocks, Compression, Predictor, TiffOptions};
 pub use pyramid::{Arrangement, TiffPyramid};
 pub(crate) use sink::create;

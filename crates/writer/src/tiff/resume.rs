@@ -3,7 +3,7 @@
 use outcrop_core::Result;
 
 use super::sink::TiffSink;
-use crate::resume::{TAIL_BYTES, changed, pack, unpack};
+use crate::resume::{TAIL_BYTES, changed, check_published, pack, unpack};
 
 /// A block's entry in the tables as a number, for their checksum.
 fn noted(block: u64, offset: u64, length: u64) -> u64 {
@@ -20,18 +20,19 @@ impl TiffSink {
     pub(super) fn state(&mut self) -> Result<Vec<u8>> {
         self.file.keep()?;
         let (blocks, notes, tail) = (self.encoder.layout.blocks(), self.sweep()?, self.tail()?);
-        Ok(pack([self.laid.end, blocks, self.end, self.blocks_done, notes, tail]))
+        Ok(pack([self.laid.end, blocks, self.end, self.blocks_done, notes, tail, self.inode]))
     }
 
     /// Goes on where a checkpoint says, once the file is what it was then; what was written later is cut off.
     pub(super) fn restore(&mut self, state: &[u8]) -> Result<()> {
-        let [data, blocks, end, blocks_done, notes, tail] = unpack(state)?;
+        let [data, blocks, end, blocks_done, notes, tail, inode] = unpack(state)?;
+        check_published(&self.file, inode, blocks_done == blocks)?;
         let file = self.file.file().clone();
         if (data, blocks) != (self.laid.end, self.encoder.layout.blocks()) || end < data {
             return Err(changed(&self.file, "the layout"));
         }
         let length = file.file().metadata().map_or(0, |found| found.len());
-        if length < end {
+        if length < end || self.file.is_published() && length != end {
             return Err(changed(&self.file, "the length"));
         }
         let mut start = vec![0; self.laid.bytes.len()];
@@ -47,8 +48,8 @@ impl TiffSink {
         if self.sweep()? != notes {
             return Err(changed(&self.file, "the table of blocks"));
         }
-        self.blocks_done = blocks_done;
-        file.set_len(end)
+        (self.blocks_done, self.inode) = (blocks_done, inode);
+        if self.file.is_published() { Ok(()) } else { file.set_len(end) }
     }
 
     /// Bytes a table's entry takes, and where the tables of offsets and of lengths begin and end.
@@ -105,7 +106,7 @@ impl TiffSink {
                     cleared = true;
                 }
             }
-            if cleared {
+            if cleared && !self.file.is_published() {
                 file.write_all_at(&offsets, places.0)?;
                 file.write_all_at(&counts, places.1)?;
             }

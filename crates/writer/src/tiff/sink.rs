@@ -19,6 +19,8 @@ pub(super) struct TiffSink {
     /// Where the next block goes.
     pub(super) end: u64,
     pub(super) blocks_done: u64,
+    /// The file's; of an output that is gone on with, what it was at first.
+    pub(super) inode: u64,
 }
 
 /// Decides all that is known before the first pixel, writes the directory, and gives the sink.
@@ -41,9 +43,9 @@ pub(crate) fn create(
         return Err(too_large(bound(&laid)));
     }
     let bytes_bound = bound(&laid);
-    let (encoder, end) = (level.encoder.clone(), laid.end);
+    let (encoder, end, inode) = (level.encoder.clone(), laid.end, file.inode());
     if let Some(state) = resume {
-        let mut sink = TiffSink { file, encoder, laid, bytes_bound, end, blocks_done: 0 };
+        let mut sink = TiffSink { file, encoder, laid, bytes_bound, end, blocks_done: 0, inode };
         sink.restore(state)?;
         return Ok(Created { sink: Box::new(sink), notices: Vec::new() });
     }
@@ -52,7 +54,7 @@ pub(crate) fn create(
     file.file().write_all_at(&laid.bytes, 0)?;
     notices.splice(0..0, file.notices().drain(..));
     Ok(Created {
-        sink: Box::new(TiffSink { file, encoder, laid, bytes_bound, end, blocks_done: 0 }),
+        sink: Box::new(TiffSink { file, encoder, laid, bytes_bound, end, blocks_done: 0, inode }),
         notices,
     })
 }

@@ -31,6 +31,7 @@ mod zstandard;
 use outcrop_core::{Error, Result};
 
 use super::block::BlockSpec;
+use super::tags::codec_name;
 
 /// A compression that the format names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +59,40 @@ pub(super) enum Codec {
     JpegXl,
 }
 
+/// One Compression code of each codec, in the order of the codes.
+const CODES: [u16; 21] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 32766, 32771, 32773, 32809, 33003, 34676, 34677, 34887, 34925, 34933, 50000,
+    50001, 50002,
+];
+
+/// A compression that TIFF files have and this crate can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodecSupport {
+    /// Its common name.
+    pub name: String,
+    /// The feature of this crate that it needs; `None` where every build has it.
+    pub feature: Option<&'static str>,
+    /// Whether this build reads it.
+    pub built: bool,
+}
+
+/// The compressions of TIFF files that are read, and those that other builds read.
+pub fn codecs() -> Vec<CodecSupport> {
+    let support = |&code: &u16| {
+        let feature = Codec::known(code).and_then(Codec::feature);
+        CodecSupport {
+            name: codec_name(code),
+            feature: feature.map(|(name, _)| name),
+            built: feature.is_none_or(|(_, built)| built),
+        }
+    };
+    CODES.iter().map(support).collect()
+}
+
 impl Codec {
-    /// The codec of a block, or an error that names the one this build lacks.
-    pub(super) fn of(spec: &BlockSpec) -> Result<Codec> {
-        let codec = match spec.compression {
+    /// The codec of a Compression code, whatever this build has.
+    fn known(code: u16) -> Option<Codec> {
+        Some(match code {
             0 | 1 => Codec::None,
             2 => Codec::CcittRle,
             3 => Codec::Group3,
@@ -83,34 +114,47 @@ impl Codec {
             50000 | 34926 => Codec::Zstd,
             50001 | 34927 => Codec::WebP,
             50002 | 52546 => Codec::JpegXl,
-            other => {
-                let name = match other {
-                    9 => " (JBIG T.85)",
-                    10 => " (JBIG T.43)",
-                    32895 => " (IT8 CT)",
-                    32908 => " (Pixar film)",
-                    32909 => " (Pixar log)",
-                    34661 => " (JBIG)",
-                    34892 => " (lossy DNG JPEG)",
-                    34934 | 22610 => " (JPEG XR)",
-                    65000..=65002 => " (Electron Event Representation)",
-                    _ => "",
-                };
-                return Err(Error::Unsupported(format!("TIFF compression {other}{name}")));
-            }
-        };
-        let missing = match codec {
-            Codec::Jpeg2000 if !cfg!(feature = "jpeg2000") => "JPEG 2000 (feature `jpeg2000`)",
-            Codec::JpegXl if !cfg!(feature = "jxl") => "JPEG XL (feature `jxl`)",
-            Codec::Lzma if !cfg!(feature = "lzma") => "LZMA (feature `lzma`)",
-            Codec::Png if !cfg!(feature = "png") => "PNG (feature `png`)",
-            Codec::WebP if !cfg!(feature = "webp") => "WebP (feature `webp`)",
-            _ => return Ok(codec),
-        };
-        Err(Error::Unsupported(format!(
-            "TIFF compression {}: {missing} is not in this build",
-            spec.compression
-        )))
+            _ => return None,
+        })
+    }
+
+    /// The codec of a block, or an error that names the one this build lacks.
+    pub(super) fn of(spec: &BlockSpec) -> Result<Codec> {
+        let code = spec.compression;
+        let codec = Codec::known(code).ok_or_else(|| {
+            let name = match code {
+                9 => " (JBIG T.85)",
+                10 => " (JBIG T.43)",
+                32895 => " (IT8 CT)",
+                32908 => " (Pixar film)",
+                32909 => " (Pixar log)",
+                34661 => " (JBIG)",
+                34892 => " (lossy DNG JPEG)",
+                34934 | 22610 => " (JPEG XR)",
+                65000..=65002 => " (Electron Event Representation)",
+                _ => "",
+            };
+            Error::Unsupported(format!("TIFF compression {code}{name}"))
+        })?;
+        match codec.feature() {
+            Some((feature, false)) => Err(Error::Unsupported(format!(
+                "TIFF compression {code}: {} (feature `{feature}`) is not in this build",
+                codec_name(code)
+            ))),
+            _ => Ok(codec),
+        }
+    }
+
+    /// The feature that a codec needs, and whether this build has it; `None` for those of every build.
+    fn feature(self) -> Option<(&'static str, bool)> {
+        Some(match self {
+            Codec::Jpeg2000 => ("jpeg2000", cfg!(feature = "jpeg2000")),
+            Codec::JpegXl => ("jxl", cfg!(feature = "jxl")),
+            Codec::Lzma => ("lzma", cfg!(feature = "lzma")),
+            Codec::Png => ("png", cfg!(feature = "png")),
+            Codec::WebP => ("webp", cfg!(feature = "webp")),
+            _ => return None,
+        })
     }
 
     /// Whether blocks are images in themselves.
@@ -229,4 +273,21 @@ pub(super) fn whole(found: usize, expected: usize, codec: Codec) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_codec_is_listed_once_under_a_name_of_its_own() {
+        let listed = CODES.map(|code| Codec::known(code).unwrap());
+        for code in 0..=u16::MAX {
+            if let Some(codec) = Codec::known(code) {
+                assert_eq!(listed.iter().filter(|&&c| c == codec).count(), 1, "{codec:?}");
+                let usual = CODES[listed.iter().position(|&c| c == codec).unwrap()];
+                assert_eq!(codec_name(code), codec_name(usual), "{code}");
+            }
+        }
+    }
 }

@@ -1,0 +1,140 @@
+//! What the system does to a run: few descriptors, little address space, inputs that change, outputs that are slow or
+//! cannot be. Each ends in the right result or in an error, not in a signal.
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::util::{Folder, Outcome, finish, sparse};
+
+/// Runs the binary from a shell that lowers a limit first.
+fn limited(folder: &Folder, limit: &str, args: &[&str]) -> Outcome {
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder.path(".")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let script = format!("ulimit {limit} || exit 99; exec \"$@\"");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_outcrop")]).args(args);
+    finish(shell)
+}
+
+fn noise() -> Folder {
+    let folder = Folder::new();
+    folder.ok(&["generate", "noise", "in.npy", "-q", "--width", "1400", "--height", "1200"]);
+    folder
+}
+
+#[test]
+fn sixty_four_open_files_are_enough() {
+    let folder = noise();
+    folder.ok(&["convert", "in.npy", "in.tif", "-q", "--co", "COMPRESS=DEFLATE"]);
+    let many: Vec<String> = (0..100).map(|i| format!("{i}.tif")).collect();
+    for name in &many {
+        fs::hard_link(folder.path("in.tif"), folder.path(name)).unwrap();
+    }
+    let args = [&["info", "--json"][..], &many.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    let outcome = limited(&folder, "-n 64", &args);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert_eq!(outcome.stdout.iter().filter(|&&b| b == b'\n').count(), 100);
+
+    let outcome = limited(&folder, "-n 64", &["convert", "in.tif", "out.npy", "-j", "16", "-q"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(folder.read("out.npy") == folder.read("in.npy"));
+}
+
+#[test]
+fn a_gigabyte_of_address_space_gives_a_result_or_an_error() {
+    let folder = noise();
+    let wanted = folder.ok(&["checksum", "in.npy"]);
+    let outcome = limited(&folder, "-v 1048576", &["checksum", "in.npy", "-j", "2", "--memory", "64MiB"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(outcome.stdout == wanted);
+
+    // A file that cannot be mapped whole.
+    sparse(&folder.path("big.raw"), 60_000 * 50_000);
+    let raw = ["--shape", "60000,50000", "--dtype", "u8", "--window", "7,59000,900,800", "--json"];
+    for io in ["auto", "map", "read"] {
+        let args = [&["stats", "big.raw", "--io", io, "-j", "2", "--memory", "64MiB"], &raw[..]].concat();
+        let outcome = limited(&folder, "-v 1048576", &args);
+        match outcome.code {
+            Some(0) => {
+                let found: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+                assert_eq!(found["channels"][0]["valid"], 900 * 800, "{io}");
+                assert_eq!(found["channels"][0]["max"], 0, "{io}");
+            }
+            Some(1) => assert!(io == "map" && outcome.stderr.lines().count() == 1, "{io}: {outcome:?}"),
+            _ => panic!("{io}: {outcome:?}"),
+        }
+    }
+}
+
+/// A run whose output nobody reads yet: it has begun, and stands still long before its end.
+fn stuck(folder: &Folder, io: &str) -> (Child, Vec<u8>) {
+    let args = ["convert", "in.npy", "-", "--to", "raw", "--io", io, "-j", "1", "--chunk", "8,1400", "-q"];
+    let mut child = folder.command(&args).spawn().unwrap();
+    let mut first = vec![0; 1000];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    (child, first)
+}
+
+/// Takes what a run still writes, a little at a time, and how it ends.
+fn drain(mut child: Child, mut taken: Vec<u8>) -> Outcome {
+    let mut out = child.stdout.take().unwrap();
+    let mut part = vec![0; 100_000];
+    loop {
+        match out.read(&mut part).unwrap() {
+            0 => break,
+            n => taken.extend(&part[..n]),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let left = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(left.stderr).unwrap();
+    Outcome { code: left.status.code(), stdout: taken, stderr }
+}
+
+#[test]
+fn an_input_that_is_cut_short_during_the_run_is_an_error() {
+    for io in ["map", "read"] {
+        let folder = noise();
+        let (child, first) = stuck(&folder, io);
+        let file = OpenOptions::new().write(true).open(folder.path("in.npy")).unwrap();
+        file.set_len(2_500_000).unwrap();
+        let outcome = drain(child, first);
+        assert_eq!(outcome.code, Some(1), "{io}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{io}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("in.npy"), "{io}: {}", outcome.stderr);
+        assert!(outcome.stdout.len() < 1400 * 1200 * 3, "{io}");
+    }
+}
+
+#[test]
+fn an_input_that_is_replaced_during_the_run_and_a_slow_reader_change_nothing() {
+    for io in ["map", "read"] {
+        let folder = noise();
+        let wanted = folder.read("in.npy")[128..].to_vec();
+        let (child, first) = stuck(&folder, io);
+        folder.write("other", b"something else");
+        fs::rename(folder.path("other"), folder.path("in.npy")).unwrap();
+        let outcome = drain(child, first);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{io}");
+        assert!(outcome.stdout == wanted, "{io}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_before_anything_is_read() {
+    let folder = noise();
+    fs::create_dir(folder.path("sealed")).unwrap();
+    fs::set_permissions(folder.path("sealed"), fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(folder.path("sealed/probe"), b"").is_ok() {
+        return; // Permissions do not bind this user.
+    }
+    for args in [["convert", "in.npy", "sealed/out.npy"], ["convert", "in.npy", "sealed/out.tif"]] {
+        let refused = folder.refused(1, &args);
+        assert!(refused.contains("sealed") && refused.contains("ermission"), "{refused}");
+    }
+    let args = ["stats", "in.npy", "--checkpoint", "sealed/run.ckpt"];
+    assert!(folder.refused(1, &args).contains("sealed/run.ckpt"));
+}
