@@ -131,7 +131,7 @@ def measure(b):
     for name, (dtype, c) in kinds.items():
         h = n // 2 if name == "u16x8" else n
         path, shape = b.path(f"{name}.raw"), f"{h},{n},{c}"
-        ours = ["--shape", shape, "--dtype", dtype]
+        ours = ["--shape", shape, "--dtype", {"u1": "uint8"}.get(dtype, dtype)]
         theirs = [path, f"shape={shape}", f"dtype={dtype}"]
         b.compare(f"stats raw {name}", {
             "outcrop": [OUTCROP, "stats", path, *ours, "--json"],
