@@ -108,6 +108,15 @@ fn an_output_that_is_refused_is_named_once() {
 }
 
 #[test]
+fn a_report_over_the_data_beside_a_header_is_refused() {
+    let folder = folder();
+    folder.ok(&["convert", "a.npy", "e.hdr", "-q"]);
+    let before = folder.read("e.raw");
+    says(&folder.refused(2, &["stats", "e.hdr", "--report", "e.raw"]), &["an input", "--report"]);
+    assert!(folder.read("e.raw") == before);
+}
+
+#[test]
 fn a_report_or_checkpoint_over_another_file_of_the_run_is_refused() {
     let folder = folder();
     std::os::unix::fs::symlink("a.npy", folder.path("link.npy")).unwrap();
