@@ -108,6 +108,12 @@ fn an_output_that_is_refused_is_named_once() {
 }
 
 #[test]
+fn a_type_for_a_mean_that_is_printed_is_refused() {
+    let folder = folder();
+    says(&folder.refused(2, &["mean", "a.npy", "--dtype", "f64"]), &["a.npy", "OUTPUT", "--dtype"]);
+}
+
+#[test]
 fn a_report_over_the_data_beside_a_header_is_refused() {
     let folder = folder();
     folder.ok(&["convert", "a.npy", "e.hdr", "-q"]);

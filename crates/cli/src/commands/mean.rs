@@ -19,6 +19,10 @@ pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     let Some(path) = &args.output else {
+        if dtype.is_some() {
+            let text = "a type is for an output: name an OUTPUT, or leave out --dtype and --out-dtype";
+            return Err(outcrop::Error::Usage(text.into())).with_context(name);
+        }
         return number(args, &*source, &region, cancel).with_context(name);
     };
     let mask = resolve::mask(&args.validity, source.image())?;
