@@ -21,6 +21,16 @@ fn noise() -> Folder {
     folder
 }
 
+/// Begins a run and waits until it has something to go on with.
+fn saved_once(folder: &Folder, args: &[&str]) -> std::process::Child {
+    let mut child = folder.command(args).spawn().unwrap();
+    while !folder.path("run.ckpt").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child
+}
+
 /// Up to `most` milliseconds, another number each time.
 fn moment(most: u64) -> Duration {
     Duration::from_millis(RandomState::new().hash_one(0) % most)
@@ -89,11 +99,7 @@ fn a_signal_with_a_checkpoint_exits_with_75_and_the_rest_is_done_later() {
     let folder = noise();
     folder.ok(&["mean", "in.tif", "wanted.npy"]);
     let args = [&["mean", "in.tif", "found.npy"], &SAVED[..]].concat();
-    let mut child = folder.command(&args).spawn().unwrap();
-    while !folder.path("run.ckpt").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let mut child = saved_once(&folder, &args);
     // SAFETY: kill takes two numbers; the child has not been waited for, so its number is still its own.
     assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
     assert_eq!(child.wait().unwrap().code(), Some(75));
@@ -108,11 +114,7 @@ fn a_signal_with_a_checkpoint_exits_with_75_and_the_rest_is_done_later() {
 fn an_unfinished_output_that_was_changed_is_not_gone_on_with() {
     let folder = noise();
     let args = [&["convert", "in.tif", "out.tif"], &TILED[..], &SAVED[..]].concat();
-    let mut child = folder.command(&args).spawn().unwrap();
-    while !folder.path("run.ckpt").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let mut child = saved_once(&folder, &args);
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success());
     let mut bytes = folder.read(".out.tif.outcrop-part");
@@ -180,11 +182,7 @@ fn a_checkpoint_knows_the_data_file_of_an_envi_input() {
     let folder = noise();
     folder.ok(&["convert", "in.npy", "cube.hdr"]);
     let args = [&["mean", "cube.hdr", "out.npy"], &SAVED[..]].concat();
-    let mut child = folder.command(&args).spawn().unwrap();
-    while !folder.path("run.ckpt").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let mut child = saved_once(&folder, &args);
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success());
     let mut samples = folder.read("cube.raw");
