@@ -296,6 +296,7 @@ pub(crate) struct Convert {
 Examples:
   outcrop generate squares test.npy --width 20000 --height 20000
   outcrop generate noise noise.raw --width 999 --height 777 --dtype f32 --seed 7
+  outcrop generate tissue slide.tif --width 9000 --height 6000
 
 The same seed gives the same image on every machine.")]
 pub(crate) struct Generate {
@@ -683,6 +684,12 @@ pub(crate) enum Pattern {
     Gradient,
     /// Independent uniform samples
     Noise,
+    /// Light and dark squares, eight along the shorter side
+    Checkerboard,
+    /// The Mandelbrot set
+    Mandelbrot,
+    /// What a slide of stained tissue looks like
+    Tissue,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
