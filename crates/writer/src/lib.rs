@@ -26,6 +26,7 @@
 //! ```
 
 mod create;
+mod creation;
 mod envi;
 #[cfg(test)]
 mod faults;

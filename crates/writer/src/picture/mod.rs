@@ -6,6 +6,7 @@
 //! interval; a WebP is one band, held whole.
 
 mod bands;
+mod creation;
 mod filter;
 mod jpeg;
 mod png;
