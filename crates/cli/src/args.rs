@@ -178,7 +178,8 @@ pub(crate) struct Reduce {
     pub(crate) op: outcrop::Op,
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output); without
+    /// Where to write (.npy, .raw, .hdr, .tif, .png, .jpg, .webp; - is standard
+    /// output); without
     /// it, print the results (over yx and yxc)
     pub(crate) output: Option<PathBuf>,
     /// The axes that vanish: c, y, x, yx or yxc
@@ -220,7 +221,8 @@ short for `reduce mean --over c`.")]
 pub(crate) struct Mean {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output); without
+    /// Where to write (.npy, .raw, .hdr, .tif, .png, .jpg, .webp; - is standard
+    /// output); without
     /// it, print the mean of all valid samples
     pub(crate) output: Option<PathBuf>,
     /// Print the mean of all valid samples as JSON (without OUTPUT)
@@ -246,16 +248,19 @@ Examples:
   outcrop convert dem.tif dem.npy --dtype float32
   outcrop convert cube.npy cube.tif --co COMPRESS=ZSTD --co BLOCKXSIZE=256
   outcrop convert ct.tif ct8.tif --dtype uint8 --scale percentile:2:98
+  outcrop convert slide.tif slide.jpg --channels 1-3 --co QUALITY=85
 
 Pixels are unchanged unless a sample type or a scale is given; then they are
 rounded once, half to even, and saturate. Creation options (--co) are spelled
-as GDAL's: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG), ZLEVEL,
-ZSTD_LEVEL, LZMA_PRESET, JPEG_QUALITY, JPEG_SUBSAMPLING, PREDICTOR, TILED,
-BLOCKXSIZE, BLOCKYSIZE, INTERLEAVE, BIGTIFF, SPARSE_OK.")]
+as GDAL's. TIFF: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG),
+LEVEL (or ZLEVEL, ZSTD_LEVEL, LZMA_PRESET), QUALITY (or JPEG_QUALITY),
+JPEG_SUBSAMPLING, PREDICTOR, TILED, BLOCKSIZE (or BLOCKXSIZE and BLOCKYSIZE),
+INTERLEAVE, BIGTIFF, SPARSE_OK. PNG: ZLEVEL. JPEG: QUALITY, SUBSAMPLING.")]
 pub(crate) struct Convert {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output)
+    /// Where to write (.npy, .raw, .hdr, .tif, .png, .jpg, .webp; - is standard
+    /// output)
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) types: Types,
@@ -296,12 +301,14 @@ pub(crate) struct Convert {
 Examples:
   outcrop generate squares test.npy --width 20000 --height 20000
   outcrop generate noise noise.raw --width 999 --height 777 --dtype f32 --seed 7
+  outcrop generate tissue slide.tif --width 9000 --height 6000
 
 The same seed gives the same image on every machine.")]
 pub(crate) struct Generate {
     /// What to paint
     pub(crate) pattern: Pattern,
-    /// Where to write (.npy, .raw, .hdr, .tif; - is standard output)
+    /// Where to write (.npy, .raw, .hdr, .tif, .png, .jpg, .webp; - is standard
+    /// output)
     pub(crate) output: PathBuf,
     /// Columns
     #[arg(long, value_name = "N", value_parser = parse::size)]
@@ -683,6 +690,12 @@ pub(crate) enum Pattern {
     Gradient,
     /// Independent uniform samples
     Noise,
+    /// Light and dark squares, eight along the shorter side
+    Checkerboard,
+    /// The Mandelbrot set
+    Mandelbrot,
+    /// What a slide of stained tissue looks like
+    Tissue,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

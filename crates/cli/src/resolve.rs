@@ -9,8 +9,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use outcrop::{
     Arrangement, BadBlock, BadBlocks, BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image,
-    InputFormat, IoMode, Limits, Mask, NanPolicy, Observer, OpenOptions, Output, OutputFormat, Pyramid,
-    RawOptions, Region, Runtime, RuntimeOptions, Source, TiffOptions, ValidityOptions, Value,
+    InputFormat, IoMode, Limits, Mask, NanPolicy, Observer, OpenOptions, Output, OutputFormat,
+    PictureOptions, Pyramid, RawOptions, Region, Runtime, RuntimeOptions, Source, TiffOptions,
+    ValidityOptions, Value,
 };
 
 use crate::args::{self, Reading, Running, Target, Types, Validity};
@@ -281,7 +282,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
     place(a).is_some_and(|at| place(b) == Some(at)) || number(a).is_some_and(|n| number(b) == Some(n))
 }
 
-/// What was typed about a TIFF; refused where the output is none.
+/// What was typed about how the output is written; refused where its format has no such thing.
 ///
 /// # Errors
 /// [`Error::Usage`] for options that do not exist, and for an output of another format.
@@ -292,20 +293,25 @@ pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> ou
     } else if typed.resample.is_some() {
         return Err(Error::Usage("--resample is for levels (--pyramid or --cog)".into()));
     }
-    let given = if !typed.co.is_empty() {
-        "--co"
-    } else if typed.bigtiff.is_some() {
+    let given = if typed.bigtiff.is_some() {
         "--bigtiff"
     } else if typed.sparse {
         "--sparse"
+    } else if !typed.co.is_empty() {
+        "--co"
     } else {
         return Ok(());
     };
-    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
-    if format.is_some_and(|format| format != OutputFormat::Tiff) {
-        return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)")));
+    let creation = typed.co.iter().map(String::as_str);
+    match output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?)) {
+        None | Some(OutputFormat::Tiff) => {}
+        Some(OutputFormat::Picture(format)) if given == "--co" => {
+            output.options.picture = PictureOptions::from_creation_options(format, creation)?;
+            return Ok(());
+        }
+        Some(_) => return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)"))),
     }
-    let mut options = TiffOptions::from_creation_options(typed.co.iter().map(String::as_str))?;
+    let mut options = TiffOptions::from_creation_options(creation)?;
     match typed.bigtiff {
         None => {}
         Some(args::BigTiff::Auto) => options.bigtiff = BigTiff::Auto,

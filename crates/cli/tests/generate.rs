@@ -5,7 +5,7 @@ use crate::util::Folder;
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let folder = Folder::new();
-    for pattern in ["squares", "gradient", "noise"] {
+    for pattern in ["squares", "gradient", "noise", "checkerboard", "mandelbrot", "tissue"] {
         let size = ["--width", "97", "--height", "61", "--channels", "3", "--seed", "5"];
         let make = |name: &str, more: &[&str]| {
             folder.ok(&[&["generate", pattern, name], &size[..], more].concat());
@@ -22,7 +22,7 @@ fn the_same_seed_gives_the_same_bytes() {
 #[test]
 fn another_seed_gives_another_image() {
     let folder = Folder::new();
-    for pattern in ["squares", "noise"] {
+    for pattern in ["squares", "noise", "tissue"] {
         let make = |seed: &str| {
             folder.ok(&[
                 "generate", pattern, "-", "--to", "raw", "--width", "64", "--height", "64", "--seed", seed,

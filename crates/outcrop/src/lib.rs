@@ -71,6 +71,7 @@ pub use outcrop_scheduler::{
 };
 #[doc(no_inline)]
 pub use outcrop_writer::{
-    Format as OutputFormat, Options as OutputOptions, Overwrite,
+    Format as OutputFormat, Options as OutputOptions, Overwrite, PictureFormat, PictureOptions,
+    encode_picture,
     tiff::{Arrangement, BigTiff, Blocks, Compression, Predictor, TiffOptions},
 };

@@ -1,12 +1,20 @@
 //! [`Synthetic`]: images that are computed, pixel by pixel, from a seed. They have any size and need no file.
 //!
-//! Every pixel depends on the seed and its place alone, through integer arithmetic and exact divisions: any rectangle
-//! can be asked for by itself and is the same on every machine, whatever the chunks.
+//! Every pixel depends on the seed and its place alone, through integer arithmetic and the operations that IEEE 754
+//! rounds exactly (+, -, *, / and the square root, in one written order; no function of libm): any rectangle can be asked
+//! for by itself and is the same on every machine, whatever the chunks.
 
 use outcrop_core::{
     BlockLayout, Channels, Cost, DataType, Error, Extent, Image, Pixels, Read, Rect, Request, Result, Sample,
-    Scratch, Source, Value, f16, with_dtype,
+    Scratch, Source, Value, with_dtype,
 };
+
+mod mandelbrot;
+mod random;
+mod tissue;
+
+use random::{Random, hash, noise_run};
+use tissue::Tissue;
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,17 +28,28 @@ pub enum Pattern {
     Gradient,
     /// Independent samples, uniform over the type's whole range (floats: 0 to 1 without 1).
     Noise,
+    /// Squares of the type's greatest and least value (floats 1 and 0) in turn, the greatest first, eight along the shorter
+    /// side of the image.
+    Checkerboard,
+    /// The Mandelbrot set, coloured by the time of escape; the shorter side is 2.5 long in the complex plane.
+    Mandelbrot,
+    /// What a slide of stained tissue (haematoxylin and eosin) looks like: a section on white ground, glands with
+    /// their cavities, fibres, nuclei, grain. Structures have the size that they have at 0.25 µm per pixel.
+    Tissue,
     /// One value.
     Constant(Value),
 }
 
 impl Pattern {
-    /// The pattern of that name: `squares`, `gradient` or `noise`.
+    /// The pattern of that name: `squares`, `gradient`, `noise`, `checkerboard`, `mandelbrot` or `tissue`.
     pub fn from_name(name: &str) -> Option<Pattern> {
         match name {
             "squares" => Some(Pattern::Squares),
             "gradient" => Some(Pattern::Gradient),
             "noise" => Some(Pattern::Noise),
+            "checkerboard" => Some(Pattern::Checkerboard),
+            "mandelbrot" => Some(Pattern::Mandelbrot),
+            "tissue" => Some(Pattern::Tissue),
             _ => None,
         }
     }
@@ -104,6 +123,28 @@ impl Synthetic {
                     self.noise_row(y, request, line);
                 }
             }
+            Pattern::Checkerboard => {
+                let extent = self.image.extent;
+                let side = extent.height.min(extent.width).div_ceil(8);
+                for (y, line) in (rect.y..).zip(out.chunks_exact_mut(row)) {
+                    for (x, pixel) in (rect.x..).zip(line.chunks_exact_mut(n)) {
+                        pixel.fill(T::unit(if (y / side + x / side) % 2 == 0 { 1.0 } else { 0.0 }));
+                    }
+                }
+            }
+            Pattern::Mandelbrot => {
+                for (y, line) in (rect.y..).zip(out.chunks_exact_mut(row)) {
+                    for (x, pixel) in (rect.x..).zip(line.chunks_exact_mut(n)) {
+                        self.colour(mandelbrot::colour(self.image.extent, y, x), request, pixel);
+                    }
+                }
+            }
+            Pattern::Tissue => {
+                Tissue::new(self.seed, self.image.extent).paint(rect, |y, x, colour| {
+                    let at = (y - rect.y) as usize * row + (x - rect.x) as usize * n;
+                    self.colour(colour, request, &mut out[at..at + n]);
+                });
+            }
             Pattern::Gradient => {
                 for (y, line) in (rect.y..).zip(out.chunks_exact_mut(row)) {
                     for (k, &c) in request.channels.indices().iter().enumerate() {
@@ -111,6 +152,18 @@ impl Synthetic {
                     }
                 }
             }
+        }
+    }
+
+    /// A colour as the samples of a pixel: channels 1, 4, ... are red, 2, 5, ... green, 3, 6, ... blue; an image of fewer than
+    /// three channels is grey.
+    #[inline(always)]
+    fn colour<T: Random>(&self, [r, g, b]: [f64; 3], request: &Request<'_>, pixel: &mut [T]) {
+        if self.image.extent.channels < 3 {
+            return pixel.fill(T::unit(0.299 * r + 0.587 * g + 0.114 * b));
+        }
+        for (sample, &c) in pixel.iter_mut().zip(request.channels.indices()) {
+            *sample = T::unit([r, g, b][(c % 3) as usize]);
         }
     }
 
@@ -219,109 +272,6 @@ fn square(seed: u64, i: u64, extent: Extent) -> Rect {
 
 const SQUARES: u64 = 0x5175_6172_6573_0000;
 const COLOURS: u64 = 0xc010_0000_0000_0000;
-const NOISE: u64 = 0x0015_e000_0000_0000;
-
-/// The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection that mixes every bit into every bit.
-#[inline(always)]
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// The `index`-th output of the splitmix64 generator that a seed and a stream name.
-#[inline(always)]
-fn hash(seed: u64, stream: u64, index: u64) -> u64 {
-    mix(mix(seed ^ stream).wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-}
-
-/// Fills samples numbered from `first` on.
-fn noise_run<T: Random>(seed: u64, first: u64, out: &mut [T]) {
-    let per_word = 8 / size_of::<T>() as u64;
-    let base = mix(seed ^ NOISE);
-    let word = |n: u64| mix(base.wrapping_add((n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-    let pick = |word: u64, i: u64| T::random(word >> (64 - (i + 1) * 64 / per_word) << (64 - 64 / per_word));
-    let head = (first.next_multiple_of(per_word) - first).min(out.len() as u64);
-    let (head, rest) = out.split_at_mut(head as usize);
-    for (sample, n) in head.iter_mut().zip(first..) {
-        *sample = pick(word(n / per_word), n % per_word);
-    }
-    let start = (first + head.len() as u64) / per_word;
-    let mut words = rest.chunks_exact_mut(per_word as usize);
-    let mut n = start;
-    for samples in &mut words {
-        let w = word(n);
-        for (i, sample) in samples.iter_mut().enumerate() {
-            *sample = pick(w, i as u64);
-        }
-        n += 1;
-    }
-    let tail = words.into_remainder();
-    let w = word(n);
-    for (i, sample) in tail.iter_mut().enumerate() {
-        *sample = pick(w, i as u64);
-    }
-}
-
-/// How a type takes random bits and ramps.
-trait Random: Sample {
-    /// A sample from the upper bits: as many as it has (integers), or as its significand holds (floats, in 0..1).
-    fn random(bits: u64) -> Self;
-    /// Samples `first / last`, `(first + step) / last`, ... of the way through the type's range.
-    fn ramp<'a>(first: u64, step: u64, last: u64, out: impl Iterator<Item = &'a mut Self>)
-    where
-        Self: 'a;
-}
-
-macro_rules! integer {
-    ($($t:ty),*) => {$(
-        impl Random for $t {
-            #[inline(always)]
-            fn random(bits: u64) -> Self {
-                (bits >> (64 - <$t>::BITS)) as $t
-            }
-
-            /// Steps a quotient and its remainder, so that only the first sample costs a wide division.
-            fn ramp<'a>(first: u64, step: u64, last: u64, out: impl Iterator<Item = &'a mut Self>) {
-                let range = (<$t>::MAX as i128 - <$t>::MIN as i128) as u128;
-                let at = first as u128 * range;
-                let (mut quotient, mut rest) = ((at / last as u128) as u64, (at % last as u128) as u64);
-                let (more, left) = ((range / last as u128) as u64 * step, (range % last as u128) as u64 * step);
-                for sample in out {
-                    *sample = <$t>::MIN.wrapping_add(quotient as $t);
-                    quotient = quotient.wrapping_add(more);
-                    rest += left;
-                    if rest >= last {
-                        rest -= last;
-                        quotient = quotient.wrapping_add(1);
-                    }
-                }
-            }
-        }
-    )*};
-}
-integer!(u8, u16, u32, u64, i8, i16, i32, i64);
-
-macro_rules! float {
-    ($($t:ty: $bits:literal),*) => {$(
-        impl Random for $t {
-            #[inline(always)]
-            fn random(bits: u64) -> Self {
-                const UNIT: f64 = 1.0 / (1u64 << $bits) as f64;
-                <$t as Sample>::from_f64((bits >> (64 - $bits)) as f64 * UNIT)
-            }
-
-            fn ramp<'a>(first: u64, step: u64, last: u64, out: impl Iterator<Item = &'a mut Self>) {
-                let mut at = first;
-                for sample in out {
-                    *sample = <$t as Sample>::from_f64(at as f64 / last as f64);
-                    at += step;
-                }
-            }
-        }
-    )*};
-}
-float!(f16: 11, f32: 24, f64: 53);
 
 impl Source for Synthetic {
     fn image(&self) -> &Image {
@@ -367,6 +317,7 @@ impl Source for Synthetic {
 
 #[cfg(test)]
 mod tests {
+    use super::random::mix;
     use super::*;
 
     fn samples<T: Sample>(source: &Synthetic, rect: Rect) -> Vec<T> {
@@ -407,6 +358,46 @@ mod tests {
     }
 
     #[test]
+    fn a_checkerboard_has_eight_squares_along_its_shorter_side() {
+        let make = |t, h, w| Synthetic::new(Pattern::Checkerboard, Extent::new(h, w, 1), t, 0, 0).unwrap();
+        let board = samples::<u8>(&make(DataType::U8, 16, 20), Rect::of_size(16, 20));
+        for (i, &sample) in board.iter().enumerate() {
+            let is_light = (i / 20 / 2 + i % 20 / 2) % 2 == 0;
+            assert_eq!(sample, if is_light { 255 } else { 0 }, "{i}");
+        }
+        let tiny = samples::<i64>(&make(DataType::I64, 1, 2), Rect::of_size(1, 2));
+        assert_eq!(tiny, [i64::MAX, i64::MIN]);
+        let tiny = samples::<f32>(&make(DataType::F32, 1, 2), Rect::of_size(1, 2));
+        assert_eq!(tiny, [1.0, 0.0]);
+    }
+
+    /// Tiles of tissue and nuclei across their borders: any part of the image is that part of the whole.
+    #[test]
+    fn tissue_cut_anywhere_is_the_same() {
+        let extent = Extent::new(130, 700, 3);
+        let source = Synthetic::new(Pattern::Tissue, extent, DataType::U8, 3, 0).unwrap();
+        let all = samples::<u8>(&source, extent.rect());
+        for (y, x, height, width) in [(0, 0, 1, 700), (23, 239, 2, 2), (47, 100, 83, 481), (129, 699, 1, 1)] {
+            let part = samples::<u8>(&source, Rect { y, x, height, width });
+            for (row, line) in part.chunks_exact(3 * width as usize).enumerate() {
+                let at = 3 * ((y as usize + row) * 700 + x as usize);
+                assert_eq!(line, &all[at..at + line.len()], "row {row} of {y}, {x}");
+            }
+        }
+    }
+
+    /// Sums over samples and places that were recorded on x86-64: other processors must give the same.
+    #[test]
+    fn pictures_are_the_same_on_every_machine() {
+        let sums = [Pattern::Mandelbrot, Pattern::Tissue].map(|pattern| {
+            let source = Synthetic::new(pattern, Extent::new(300, 400, 3), DataType::U16, 1, 0).unwrap();
+            let samples = samples::<u16>(&source, Rect::of_size(300, 400));
+            samples.iter().fold(0u64, |sum, &s| sum.wrapping_mul(31).wrapping_add(s.into()))
+        });
+        assert_eq!(sums, [14_691_455_836_822_683_172, 17_117_990_565_068_156_703]);
+    }
+
+    #[test]
     fn gradients_reach_both_ends_exactly() {
         let rect = Rect::of_size(1, 5);
         let make = |t| Synthetic::new(Pattern::Gradient, Extent::new(3, 5, 1), t, 0, 0).unwrap();
@@ -433,7 +424,8 @@ mod tests {
     #[test]
     fn a_far_corner_of_a_terapixel_costs_no_more_than_a_near_one() {
         let extent = Extent::new(1 << 20, 1 << 20, 3);
-        for pattern in [Pattern::Squares, Pattern::Gradient, Pattern::Noise] {
+        for pattern in ["squares", "gradient", "noise", "checkerboard", "mandelbrot", "tissue"] {
+            let pattern = Pattern::from_name(pattern).unwrap();
             let source = Synthetic::new(pattern, extent, DataType::U16, 1, 1000).unwrap();
             let rect = Rect { y: (1 << 20) - 3, x: (1 << 20) - 5, height: 3, width: 5 };
             assert_eq!(samples::<u16>(&source, rect).len(), 45);

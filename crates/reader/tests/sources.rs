@@ -82,7 +82,10 @@ proptest! {
 
     #[test]
     fn computed_pixels_do_not_depend_on_the_request(
-        pattern in prop::sample::select(vec![Pattern::Squares, Pattern::Gradient, Pattern::Noise]),
+        pattern in prop::sample::select(vec![
+            Pattern::Squares, Pattern::Gradient, Pattern::Noise, Pattern::Checkerboard, Pattern::Mandelbrot,
+            Pattern::Tissue,
+        ]),
         dtype in prop::sample::select(DataType::ALL.to_vec()), seed: u64,
         (h, w, c) in (1u64..40, 1u64..40, 1u64..5),
         (y, x, rh, rw) in (0u64..40, 0u64..40, 0u64..40, 0u64..40),

@@ -7,7 +7,7 @@ use outcrop_core::{ByteOrder, DataType, Error, Extent, Metadata, Result, Sink, V
 
 use crate::output::{Output, Stream, Target};
 use crate::rows::{RowsSink, Sidecar};
-use crate::{Overwrite, PartialFile, envi, npy, tiff};
+use crate::{Overwrite, PartialFile, PictureFormat, PictureOptions, envi, npy, picture, tiff};
 
 /// A format that can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +21,21 @@ pub enum Format {
     Envi,
     /// TIFF or BigTIFF.
     Tiff,
+    /// PNG, JPEG or WebP.
+    Picture(PictureFormat),
 }
 
 impl Format {
     /// Every format, as help texts list them.
-    pub const ALL: [Format; 4] = [Format::Raw, Format::Npy, Format::Envi, Format::Tiff];
+    pub const ALL: [Format; 7] = [
+        Format::Raw,
+        Format::Npy,
+        Format::Envi,
+        Format::Tiff,
+        Format::Picture(PictureFormat::Png),
+        Format::Picture(PictureFormat::Jpeg),
+        Format::Picture(PictureFormat::WebP),
+    ];
 
     /// The name that `--to` takes.
     pub fn name(self) -> &'static str {
@@ -34,6 +44,9 @@ impl Format {
             Format::Npy => "npy",
             Format::Envi => "envi",
             Format::Tiff => "tiff",
+            Format::Picture(PictureFormat::Png) => "png",
+            Format::Picture(PictureFormat::Jpeg) => "jpeg",
+            Format::Picture(PictureFormat::WebP) => "webp",
         }
     }
 
@@ -42,7 +55,7 @@ impl Format {
         if self == Format::Tiff { &tiff::COMPRESSIONS } else { &[] }
     }
 
-    /// The format of that name (`raw`, `npy`, `envi`, `tiff`).
+    /// The format of that name (`raw`, `npy`, `envi`, `tiff`, `png`, `jpeg`, `webp`).
     pub fn from_name(name: &str) -> Option<Format> {
         Format::ALL.into_iter().find(|f| f.name().eq_ignore_ascii_case(name))
     }
@@ -54,7 +67,7 @@ impl Format {
             "npy" => Some(Format::Npy),
             "hdr" => Some(Format::Envi),
             "tif" | "tiff" | "btf" | "tf8" => Some(Format::Tiff),
-            _ => None,
+            extension => PictureFormat::from_extension(extension).map(Format::Picture),
         }
     }
 }
@@ -91,6 +104,8 @@ pub struct Options {
     pub byte_order: Option<ByteOrder>,
     /// What only TIFF has.
     pub tiff: tiff::TiffOptions,
+    /// What only pictures have.
+    pub picture: PictureOptions,
     /// The state of an unfinished output of the same image and options, as [`Sink::checkpoint`] gave it, to go on
     /// with. What it says is checked against the partial file.
     pub resume: Option<Vec<u8>>,
@@ -148,10 +163,12 @@ pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) ->
             )),
             Output::File(file) => tiff::create(file, image, &options.tiff, resume),
         },
+        // These say that they cannot be gone on with.
+        Format::Picture(format) => picture::create(open()?, format, image, &options.picture),
     }
 }
 
-/// A sink that writes to anything, in order: raw samples (little-endian) or a `.npy` file.
+/// A sink that writes to anything, in order: raw samples (little-endian), a `.npy` file or a picture.
 ///
 /// # Errors
 /// [`Error::Usage`] for a format that does not stream.
@@ -164,6 +181,10 @@ pub fn to_stream(
     let header = match format {
         Format::Raw => Vec::new(),
         Format::Npy => npy::header(image.extent, image.dtype),
+        Format::Picture(format) => {
+            let stream = Output::Stream(Stream::new(to, name.into()));
+            return Ok(picture::create(stream, format, image, &PictureOptions::default())?.sink);
+        }
         other => return Err(Error::Usage(format!("{} does not stream (--to raw or npy)", other.name()))),
     };
     let stream = Output::Stream(Stream::new(to, name.into()));
@@ -173,12 +194,12 @@ pub fn to_stream(
 fn format_of(target: Target<'_>) -> Result<Format> {
     let Target::Path(path) = target else {
         return Err(Error::Usage(
-            "standard output has no extension: name the format (--to raw or --to npy)".into(),
+            "standard output has no extension: name the format (--to raw, npy, png or jpeg)".into(),
         ));
     };
     Format::of_path(path).ok_or_else(|| {
         Error::Usage(format!(
-            "{}: the extension names no format that can be written (.tif, .npy, .raw, .hdr; or --to FORMAT)",
+            "{}: the extension names no format that can be written (.tif, .npy, .raw, .hdr, .png, .jpg, .webp; or --to FORMAT)",
             path.display()
         ))
     })

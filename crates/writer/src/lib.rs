@@ -26,6 +26,7 @@
 //! ```
 
 mod create;
+mod creation;
 mod envi;
 #[cfg(test)]
 mod faults;
@@ -33,6 +34,7 @@ mod gather;
 mod npy;
 mod output;
 mod partial;
+mod picture;
 mod positioned;
 mod resume;
 mod rows;
@@ -44,4 +46,5 @@ pub use create::{Created, Format, Options, OutputImage, create, to_stream};
 pub use outcrop_core::{Encoder, Sink};
 pub use output::Target;
 pub use partial::{Overwrite, PartialFile};
+pub use picture::{PictureFormat, PictureOptions, encode_picture};
 pub use positioned::Positioned;

@@ -383,7 +383,14 @@ fn gdals_spellings_are_understood_and_slips_named() {
     );
     assert_eq!(parse(&[]).unwrap(), TiffOptions::default());
     assert_eq!(parse(&["TILED=NO", "BLOCKYSIZE=64"]).unwrap().blocks, Blocks::Strips { rows: Some(64) });
+    let cog = parse(&["COMPRESS=ZSTD", "LEVEL=5", "BLOCKSIZE=256"]).unwrap();
+    assert_eq!(
+        (cog.compression, cog.blocks),
+        (Compression::Zstd(5), Blocks::Tiles { height: 256, width: 256 })
+    );
     let jpeg = Compression::Jpeg { quality: 80, subsampled: true };
+    assert_eq!(parse(&["COMPRESS=JPEG", "QUALITY=80"]).unwrap().compression, jpeg);
+    assert!(parse(&["COMPRESS=LZW", "LEVEL=5"]).is_err() && parse(&["COMPRESS=ZSTD", "QUALITY=5"]).is_err());
     assert_eq!(parse(&["COMPRESS=JPEG", "JPEG_QUALITY=80"]).unwrap().compression, jpeg);
 
     let slip = |pairs: &[&str]| parse(pairs).unwrap_err().to_string();

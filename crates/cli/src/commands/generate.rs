@@ -11,6 +11,9 @@ pub(crate) fn run(args: &Generate, cancel: &CancelToken) -> anyhow::Result<()> {
         args::Pattern::Squares => outcrop::Pattern::Squares,
         args::Pattern::Gradient => outcrop::Pattern::Gradient,
         args::Pattern::Noise => outcrop::Pattern::Noise,
+        args::Pattern::Checkerboard => outcrop::Pattern::Checkerboard,
+        args::Pattern::Mandelbrot => outcrop::Pattern::Mandelbrot,
+        args::Pattern::Tissue => outcrop::Pattern::Tissue,
     };
     let extent = Extent::new(args.height, args.width, args.channels);
     let source = Synthetic::new(pattern, extent, args.dtype, args.seed, args.count)?;
