@@ -26,6 +26,7 @@
 //! ```
 
 mod create;
+mod doomed;
 mod envi;
 #[cfg(test)]
 mod faults;
@@ -40,6 +41,7 @@ mod sys;
 pub mod tiff;
 
 pub use create::{Created, Format, Options, OutputImage, create, to_stream};
+pub use doomed::remove_unfinished;
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
 pub use output::Target;
