@@ -82,8 +82,6 @@ pub(crate) struct Info {
     pub(crate) dtype: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) running: Running,
 }
 
 #[derive(Debug, Args)]
@@ -341,8 +339,8 @@ Examples:
   outcrop verify *.tif --json
 
 All pages and levels are decoded, or the one that --page or --level names (a
---window or --channels are of that one, or of page 0). Exit code 1 where a
-block is bad.")]
+--window or --channels are of that one, or of page 0). Of several files the
+last line tells how many are sound. Exit code 1 where a block is bad.")]
 pub(crate) struct Verify {
     /// Images to verify
     #[arg(required = true, value_name = "INPUT")]
@@ -545,11 +543,11 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "FORMAT", value_parser = parse::input_format)]
     pub(crate) from: Option<InputFormat>,
     /// Page of the file, from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) page: u64,
+    #[arg(long, value_name = "N")]
+    pub(crate) page: Option<u64>,
     /// Level of the page, 0 = full resolution
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) level: u64,
+    #[arg(long, value_name = "N")]
+    pub(crate) level: Option<u64>,
     /// Only this part, in pixels of the level
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse::window, allow_hyphen_values = true)]
     pub(crate) window: Option<outcrop::Rect>,
@@ -622,7 +620,7 @@ pub(crate) struct Running {
     ///
     /// The same command on the same inputs goes on where it was stopped or
     /// killed. Ctrl-C then exits with 75. The file is removed at the end.
-    /// Not for pyramids, pipes, checksums, and turns of compressed strips.
+    /// Not for pipes and turns of compressed strips.
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// How often to save: 500ms, 60s (the default), 5m

@@ -163,7 +163,8 @@ pub(crate) fn limits(running: &Running) -> outcrop::Result<Limits> {
 
 /// Opens an input; `dtype` is the sample type of a raw one.
 pub(crate) fn open(path: &Path, reading: &Reading, dtype: Option<&str>) -> anyhow::Result<Box<dyn Source>> {
-    open_at(path, reading, dtype, (reading.page, reading.level), reading.on_bad_block)
+    let place = (reading.page.unwrap_or(0), reading.level.unwrap_or(0));
+    open_at(path, reading, dtype, place, reading.on_bad_block)
 }
 
 /// The same at another page and level, with bad blocks treated another way.
@@ -198,9 +199,14 @@ pub(crate) fn open_at(
 
 /// The part of an image that was asked for.
 pub(crate) fn region(reading: &Reading, running: &Running, image: &Image) -> outcrop::Result<Region> {
+    Ok(Region { chunk: running.chunk, ..part(reading, image)? })
+}
+
+/// The same for who does not run anything.
+pub(crate) fn part(reading: &Reading, image: &Image) -> outcrop::Result<Region> {
     let count = image.extent.channels;
     let channels = reading.channels.as_ref().map(|list| list.select(count)).transpose()?;
-    Ok(Region { window: reading.window, channels, chunk: running.chunk })
+    Ok(Region { window: reading.window, channels, chunk: None })
 }
 
 /// The sample types of a raw input and of the output: `--dtype` is the input's where the input is raw.

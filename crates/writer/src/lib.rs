@@ -27,6 +27,7 @@
 
 mod create;
 mod creation;
+mod doomed;
 mod envi;
 #[cfg(test)]
 mod faults;
@@ -42,6 +43,7 @@ mod sys;
 pub mod tiff;
 
 pub use create::{Created, Format, Options, OutputImage, create, to_stream};
+pub use doomed::remove_unfinished;
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
 pub use output::Target;

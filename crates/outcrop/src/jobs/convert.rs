@@ -106,8 +106,8 @@ pub fn convert(
         match &options.scale {
             None => opened.run(runtime, &map),
             Some(by) => {
-                let scale = find_scale(runtime, source, window, channels, region.chunk, by)?;
-                opened.run(runtime, &map.clone().scale(scale))
+                let (scale, passes) = find_scale(runtime, source, window, channels, region.chunk, by)?;
+                opened.after(passes).run(runtime, &map.clone().scale(scale))
             }
         }
     };
@@ -132,6 +132,7 @@ fn turn_metadata(metadata: &mut Metadata, turn: Turn, runtime: &Runtime) {
     }
 }
 
+/// The scale, and how many passes it took.
 fn find_scale(
     runtime: &Runtime,
     source: &dyn Source,
@@ -139,14 +140,16 @@ fn find_scale(
     channels: Channels,
     chunk: Option<(u64, u64)>,
     by: &ScaleBy,
-) -> Result<Scale> {
+) -> Result<(Scale, usize)> {
     let image = source.image();
     let nodata = Nodata::FromFile.of(image, &channels)?;
     let validity = Validity::all(image.dtype, channels.len()).with_nodata(nodata);
     let inputs = [Input { source, channels }];
+    let mut number = 0;
     let ends = match by {
-        ScaleBy::Given(scale) => return Ok(*scale),
+        ScaleBy::Given(scale) => return Ok((*scale, 0)),
         ScaleBy::Extremes => {
+            number = 1;
             let kernel = Stats::new(validity);
             let plan = Plan::reduce("extremes", &inputs, window, chunk, kernel.partial_bytes())?;
             // One more writes.
@@ -157,7 +160,6 @@ fn find_scale(
         ScaleBy::Percentiles(low, high) => {
             let spec = PercentileSpec::parse(&format!("{},{}", low.text(), high.text()))?;
             let mut percentiles = Percentiles::new(Pool::AllChannels, spec, validity)?;
-            let mut number = 0;
             while let Some(pass) = percentiles.pass() {
                 number += 1;
                 let stage = format!("percentiles {number}/{}", percentiles.passes());
@@ -176,7 +178,7 @@ fn find_scale(
         .ok_or_else(|| Error::Usage("no finite samples to find a scale by (--scale min:max)".into()))?;
     // All samples alike: the lower end of the output, whatever the upper one stands for.
     let high = if low == high { low + low.abs().max(1.0) } else { high };
-    Ok(Scale { input: (low, high), output: None })
+    Ok((Scale { input: (low, high), output: None }, number))
 }
 
 #[cfg(test)]

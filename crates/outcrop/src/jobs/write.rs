@@ -34,6 +34,8 @@ pub(super) struct Write<'a> {
 pub(super) struct Opened<'a> {
     job: Write<'a>,
     to: To,
+    /// Passes over the input, those that came before included.
+    passes: usize,
 }
 
 enum To {
@@ -58,12 +60,15 @@ impl<'a> Write<'a> {
                 let created = create(output.target(), &made, &options)?;
                 (To::Image(created.sink), created.notices)
             }
-            Some(pyramid) => self.open_pyramid(&made, pyramid, output)?,
+            Some(pyramid) => {
+                let states = runtime.checkpoint().map_or_else(Vec::new, Checkpoint::output_states);
+                self.open_pyramid(&made, pyramid, output, &states)?
+            }
         };
         for notice in notices {
             runtime.options().observer.event(Event::Warning(notice));
         }
-        Ok(Opened { job: self, to })
+        Ok(Opened { job: self, to, passes: 1 })
     }
 
     fn open_pyramid(
@@ -71,6 +76,7 @@ impl<'a> Write<'a> {
         image: &OutputImage<'_>,
         wanted: Pyramid,
         output: &Output,
+        states: &[Vec<u8>],
     ) -> Result<(To, Vec<String>)> {
         let path = output.path.as_deref();
         let format = output.options.format.or_else(|| Format::of_path(path?));
@@ -89,6 +95,7 @@ impl<'a> Write<'a> {
             &options.tiff,
             wanted.arrangement,
             usize::MAX,
+            states,
         )?;
         let notices = std::mem::take(pyramid.notices());
         Ok((To::Pyramid(Box::new(pyramid), halve), notices))
@@ -114,30 +121,35 @@ impl<'a> Write<'a> {
         Some((height, width.saturating_mul((TARGET_BYTES / block).max(1))))
     }
 
-    /// One pass.
-    fn pass(self, runtime: &Runtime, map: &dyn Map, sink: Box<dyn Sink>) -> Result<()> {
+    /// One pass, the last of so many.
+    fn pass(self, runtime: &Runtime, map: &dyn Map, sink: Box<dyn Sink>, passes: usize) -> Result<()> {
         let chunk = self.chunk.or_else(|| self.narrow(map.output(), &*sink));
         let image = Input { source: self.source, channels: self.channels };
         let inputs: Vec<_> = std::iter::once(image).chain(self.mask).collect();
         let plan = Plan::write(self.stage, &inputs, self.window, chunk, map.output(), &*sink)?;
-        runtime.write(&plan, &inputs, map, sink)
+        runtime.write(&plan.with_passes(passes), &inputs, map, sink)
     }
 }
 
 impl Opened<'_> {
+    /// Says that so many passes over the input came before.
+    pub(super) fn after(self, passes: usize) -> Self {
+        Opened { passes: passes + 1, ..self }
+    }
+
     /// Plans and runs: one pass over the input, and for a pyramid one over every second level of what was written.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map) -> Result<()> {
-        let Opened { job, to } = self;
+        let Opened { job, to, passes } = self;
         let (pyramid, halve) = match to {
-            To::Image(sink) => return job.pass(runtime, map, sink),
+            To::Image(sink) => return job.pass(runtime, map, sink, passes),
             To::Pyramid(pyramid, halve) => (pyramid, halve),
         };
         let (metadata, nodata, chunk) = (job.metadata, job.nodata, job.chunk);
-        job.pass(runtime, map, pyramid.sink(0, halve.clone())?)?;
+        job.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes)?;
         let (dtype, channels) = map.output();
         for level in (2..pyramid.levels()).step_by(2) {
             let options = OpenOptions { level: level as u64 - 1, io: IoMode::Read, ..OpenOptions::default() };
-            let above = outcrop_reader::open(&pyramid.partial_path()?, &options)?;
+            let above = outcrop_reader::open(&pyramid.readable_path(), &options)?;
             let source = Halved::new(above, halve.clone());
             let job = Write {
                 stage: &format!("levels from {level}"),
@@ -149,7 +161,7 @@ impl Opened<'_> {
                 metadata,
                 nodata,
             };
-            job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?)?;
+            job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?, 1)?;
         }
         pyramid.finish()
     }

@@ -15,6 +15,7 @@ mod ome;
 mod options;
 mod predict;
 mod pyramid;
+mod pyramid_resume;
 mod resume;
 mod sink;
 mod tags;
