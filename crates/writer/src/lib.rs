@@ -27,9 +27,11 @@
 
 mod create;
 mod creation;
+pub mod deepzoom;
 mod envi;
 #[cfg(test)]
 mod faults;
+mod folder;
 mod gather;
 mod npy;
 mod output;
