@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Mean(Mean),
     /// Write an image's pixels in another format
     Convert(Convert),
-    /// Write a TIFF with levels of half the size each, down to one block
+    /// Write a TIFF with levels of half the size each, or a DeepZoom image
     Pyramid(Pyramid),
     /// Tell how two images differ
     Compare(Compare),
@@ -391,14 +391,17 @@ Examples:
   outcrop pyramid slide.npy slide.ome.tif --co COMPRESS=DEFLATE
   outcrop pyramid dem.tif dem_cog.tif --cog --co COMPRESS=ZSTD
   outcrop pyramid classes.tif out.tif --resample mode
+  outcrop pyramid slide.tif slide.dzi --tile-format png
 
 `convert --pyramid` does the same and takes --scale and --dtype as well. Levels
 are SubIFDs, as OME-TIFF has them, or pages of a Cloud Optimized GeoTIFF (--cog).
+A .dzi is a DeepZoom image for web viewers, with its tiles in OUTPUT_files; --co
+then takes QUALITY and SUBSAMPLING (jpg) or ZLEVEL (png).
 Averages are of valid samples, rounded half to even once per level.")]
 pub(crate) struct Pyramid {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.tif)
+    /// Where to write (.tif or .dzi)
     pub(crate) output: PathBuf,
     /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
     #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
@@ -407,6 +410,8 @@ pub(crate) struct Pyramid {
     pub(crate) target: Target,
     #[command(flatten)]
     pub(crate) tiff: Tiff,
+    #[command(flatten)]
+    pub(crate) deepzoom: DeepZoom,
     #[command(flatten)]
     pub(crate) reading: Reading,
     #[command(flatten)]
@@ -511,6 +516,21 @@ pub(crate) struct Tiff {
     /// How levels are made: average, nearest or mode
     #[arg(long, value_name = "METHOD", value_parser = parse::resample)]
     pub(crate) resample: Option<outcrop::Resample>,
+}
+
+/// How a DeepZoom image is cut.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "DeepZoom output")]
+pub(crate) struct DeepZoom {
+    /// Rows and columns of a tile without its overlap [default: 254]
+    #[arg(long, value_name = "N")]
+    pub(crate) tile: Option<u32>,
+    /// Pixels that neighbouring tiles have in common at each side [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) overlap: Option<u32>,
+    /// Format of the tiles: jpg (the default), png or webp
+    #[arg(long, value_name = "FORMAT", value_parser = parse::picture_format)]
+    pub(crate) tile_format: Option<outcrop::PictureFormat>,
 }
 
 /// Which samples count.

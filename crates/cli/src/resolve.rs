@@ -293,7 +293,12 @@ fn is_same(a: &Path, b: &Path) -> bool {
 /// # Errors
 /// [`Error::Usage`] for options that do not exist, and for an output of another format.
 pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> outcrop::Result<()> {
-    if pyramid || typed.cog {
+    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
+    let deepzoom = format == Some(OutputFormat::DeepZoom);
+    if typed.cog && deepzoom {
+        return Err(Error::Usage("--cog is for TIFF outputs (.tif or --to tiff)".into()));
+    }
+    if pyramid || typed.cog || deepzoom {
         let arrangement = if typed.cog { Arrangement::CloudOptimized } else { Arrangement::SubIfds };
         output.pyramid = Some(Pyramid { resample: typed.resample, arrangement });
     } else if typed.resample.is_some() {
@@ -309,13 +314,18 @@ pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> ou
         return Ok(());
     };
     let creation = typed.co.iter().map(String::as_str);
-    match output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?)) {
-        None | Some(OutputFormat::Tiff) => {}
-        Some(OutputFormat::Picture(format)) if given == "--co" => {
+    let picture = match format {
+        Some(OutputFormat::Picture(format)) => Some(format),
+        Some(OutputFormat::DeepZoom) => Some(output.options.deepzoom.format),
+        _ => None,
+    };
+    match (format, picture) {
+        (None | Some(OutputFormat::Tiff), _) => {}
+        (_, Some(format)) if given == "--co" => {
             output.options.picture = PictureOptions::from_creation_options(format, creation)?;
             return Ok(());
         }
-        Some(_) => return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)"))),
+        _ => return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)"))),
     }
     let mut options = TiffOptions::from_creation_options(creation)?;
     match typed.bigtiff {
@@ -326,6 +336,31 @@ pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> ou
     }
     options.sparse |= typed.sparse;
     output.options.tiff = options;
+    Ok(())
+}
+
+/// What was typed about the tiles of a DeepZoom image; refused where the output is none.
+///
+/// # Errors
+/// [`Error::Usage`] for an output of another format.
+pub(crate) fn deepzoom(typed: &args::DeepZoom, output: &mut Output) -> outcrop::Result<()> {
+    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
+    let args::DeepZoom { tile, overlap, tile_format } = *typed;
+    let given = [
+        ("--tile", tile.is_some()),
+        ("--overlap", overlap.is_some()),
+        ("--tile-format", tile_format.is_some()),
+    ];
+    if format != Some(OutputFormat::DeepZoom) {
+        return match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Error::Usage(format!("{flag} is for DeepZoom outputs (.dzi)"))),
+        };
+    }
+    let usual = &mut output.options.deepzoom;
+    usual.tile = tile.unwrap_or(usual.tile);
+    usual.overlap = overlap.unwrap_or(usual.overlap);
+    usual.format = tile_format.unwrap_or(usual.format);
     Ok(())
 }
 

@@ -39,7 +39,7 @@ impl Halved {
 }
 
 /// The inner source's scratch, kept within the chunk's own.
-fn inner_scratch(state: &mut Option<Box<dyn std::any::Any + Send>>) -> Result<&mut Scratch> {
+pub(crate) fn inner_scratch(state: &mut Option<Box<dyn std::any::Any + Send>>) -> Result<&mut Scratch> {
     state
         .get_or_insert_with(|| Box::new(Scratch::new()))
         .downcast_mut()

@@ -29,6 +29,7 @@ mod held;
 mod jobs;
 mod mask;
 mod output;
+mod overlapping;
 mod place;
 mod region;
 mod turned;

@@ -27,10 +27,12 @@
 
 mod create;
 mod creation;
+pub mod deepzoom;
 mod doomed;
 mod envi;
 #[cfg(test)]
 mod faults;
+mod folder;
 mod gather;
 mod npy;
 mod output;

@@ -270,8 +270,8 @@ impl Drop for PartialFile {
     }
 }
 
-/// The name of the partial file of an output.
-fn hidden(path: &Path) -> Result<PathBuf> {
+/// The name of the partial file or folder of an output.
+pub(crate) fn hidden(path: &Path) -> Result<PathBuf> {
     let name = path
         .file_name()
         .ok_or_else(|| Error::Usage(format!("{}: an output needs the name of a file", path.display())))?;
@@ -281,7 +281,7 @@ fn hidden(path: &Path) -> Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

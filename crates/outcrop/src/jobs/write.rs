@@ -12,6 +12,7 @@ use outcrop_scheduler::{Checkpoint, Input, Plan, Runtime};
 use outcrop_writer::tiff::TiffPyramid;
 use outcrop_writer::{Format, OutputImage, create};
 
+use super::deepzoom::Tiles;
 use crate::halved::Halved;
 use crate::output::{Output, Pyramid};
 
@@ -41,6 +42,7 @@ pub(super) struct Opened<'a> {
 enum To {
     Image(Box<dyn Sink>),
     Pyramid(Box<TiffPyramid>, Arc<dyn Halve>),
+    DeepZoom(Box<Tiles>),
 }
 
 impl<'a> Write<'a> {
@@ -53,7 +55,16 @@ impl<'a> Write<'a> {
     ) -> Result<Opened<'a>> {
         let extent = Extent::new(self.window.height, self.window.width, channels);
         let made = OutputImage { extent, dtype, metadata: self.metadata, nodata: self.nodata };
+        let format = output.options.format.or_else(|| Format::of_path(output.path.as_deref()?));
         let (to, notices) = match output.pyramid {
+            wanted if format == Some(Format::DeepZoom) => {
+                if runtime.checkpoint().is_some() {
+                    return Err(Error::Usage("DeepZoom output takes no --checkpoint".into()));
+                }
+                let halve = self.halving(wanted.and_then(|pyramid| pyramid.resample));
+                let (tiles, notices) = Tiles::create(&made, halve, output)?;
+                (To::DeepZoom(Box::new(tiles)), notices)
+            }
             None => {
                 let mut options = output.options.clone();
                 options.resume = runtime.checkpoint().and_then(Checkpoint::output_state);
@@ -62,7 +73,7 @@ impl<'a> Write<'a> {
             }
             Some(pyramid) => {
                 let states = runtime.checkpoint().map_or_else(Vec::new, Checkpoint::output_states);
-                self.open_pyramid(&made, pyramid, output, &states)?
+                self.open_pyramid(&made, pyramid, format, output, &states)?
             }
         };
         for notice in notices {
@@ -75,18 +86,16 @@ impl<'a> Write<'a> {
         &self,
         image: &OutputImage<'_>,
         wanted: Pyramid,
+        format: Option<Format>,
         output: &Output,
         states: &[Vec<u8>],
     ) -> Result<(To, Vec<String>)> {
-        let path = output.path.as_deref();
-        let format = output.options.format.or_else(|| Format::of_path(path?));
-        let (Some(path), Some(Format::Tiff)) = (path, format) else {
-            return Err(Error::Usage("a pyramid needs a TIFF file as its output (.tif or --to tiff)".into()));
+        let (Some(path), Some(Format::Tiff)) = (output.path.as_deref(), format) else {
+            return Err(Error::Usage(
+                "a pyramid needs a TIFF or DeepZoom file as its output (.tif, .dzi or --to tiff)".into(),
+            ));
         };
-        // Between two indices there is no average.
-        let usual = if self.metadata.palette.is_some() { Resample::Nearest } else { Resample::Average };
-        let resample = wanted.resample.unwrap_or(usual);
-        let halve = Arc::new(Halving::new(resample, self.nodata.to_vec()));
+        let halve = self.halving(wanted.resample);
         let options = &output.options;
         let mut pyramid = TiffPyramid::create(
             path,
@@ -99,6 +108,13 @@ impl<'a> Write<'a> {
         )?;
         let notices = std::mem::take(pyramid.notices());
         Ok((To::Pyramid(Box::new(pyramid), halve), notices))
+    }
+
+    /// How levels are made.
+    fn halving(&self, wanted: Option<Resample>) -> Arc<dyn Halve> {
+        // Between two indices there is no average.
+        let usual = if self.metadata.palette.is_some() { Resample::Nearest } else { Resample::Average };
+        Arc::new(Halving::new(wanted.unwrap_or(usual), self.nodata.to_vec()))
     }
 
     /// Opens the output, plans and runs.
@@ -122,7 +138,13 @@ impl<'a> Write<'a> {
     }
 
     /// One pass, the last of so many.
-    fn pass(self, runtime: &Runtime, map: &dyn Map, sink: Box<dyn Sink>, passes: usize) -> Result<()> {
+    pub(super) fn pass(
+        self,
+        runtime: &Runtime,
+        map: &dyn Map,
+        sink: Box<dyn Sink>,
+        passes: usize,
+    ) -> Result<()> {
         let chunk = self.chunk.or_else(|| self.narrow(map.output(), &*sink));
         let image = Input { source: self.source, channels: self.channels };
         let inputs: Vec<_> = std::iter::once(image).chain(self.mask).collect();
@@ -140,12 +162,32 @@ impl Opened<'_> {
     /// Plans and runs: one pass over the input, and for a pyramid one over every second level of what was written.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map) -> Result<()> {
         let Opened { job, to, passes } = self;
-        let (pyramid, halve) = match to {
-            To::Image(sink) => return job.pass(runtime, map, sink, passes),
-            To::Pyramid(pyramid, halve) => (pyramid, halve),
-        };
-        let (metadata, nodata, chunk) = (job.metadata, job.nodata, job.chunk);
-        job.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes)?;
+        match to {
+            To::Image(sink) => job.pass(runtime, map, sink, passes),
+            To::Pyramid(pyramid, halve) => {
+                job.levels(runtime, map, &pyramid, &halve, passes)?;
+                pyramid.finish()
+            }
+            To::DeepZoom(tiles) => {
+                job.levels(runtime, map, &tiles.spill, &tiles.halve, passes)?;
+                tiles.finish(runtime, map.output())
+            }
+        }
+    }
+}
+
+impl Write<'_> {
+    /// Fills all levels of a pyramid; the first pass is the last of so many.
+    fn levels(
+        self,
+        runtime: &Runtime,
+        map: &dyn Map,
+        pyramid: &TiffPyramid,
+        halve: &Arc<dyn Halve>,
+        passes: usize,
+    ) -> Result<()> {
+        let (metadata, nodata, chunk) = (self.metadata, self.nodata, self.chunk);
+        self.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes)?;
         let (dtype, channels) = map.output();
         for level in (2..pyramid.levels()).step_by(2) {
             let options = OpenOptions { level: level as u64 - 1, io: IoMode::Read, ..OpenOptions::default() };
@@ -163,6 +205,6 @@ impl Opened<'_> {
             };
             job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?, 1)?;
         }
-        pyramid.finish()
+        Ok(())
     }
 }
