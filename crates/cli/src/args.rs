@@ -252,10 +252,11 @@ Examples:
 
 Pixels are unchanged unless a sample type or a scale is given; then they are
 rounded once, half to even, and saturate. Creation options (--co) are spelled
-as GDAL's. TIFF: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG),
-LEVEL (or ZLEVEL, ZSTD_LEVEL, LZMA_PRESET), QUALITY (or JPEG_QUALITY),
-JPEG_SUBSAMPLING, PREDICTOR, TILED, BLOCKSIZE (or BLOCKXSIZE and BLOCKYSIZE),
-INTERLEAVE, BIGTIFF, SPARSE_OK. PNG: ZLEVEL. JPEG: QUALITY, SUBSAMPLING.")]
+as GDAL's. TIFF: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG,
+WEBP without loss, LERC), LEVEL (or ZLEVEL, ZSTD_LEVEL, LZMA_PRESET), QUALITY
+(or JPEG_QUALITY), JPEG_SUBSAMPLING, MAX_Z_ERROR, PREDICTOR, TILED, BLOCKSIZE
+(or BLOCKXSIZE and BLOCKYSIZE), INTERLEAVE, BIGTIFF, SPARSE_OK. PNG: ZLEVEL.
+JPEG: QUALITY, SUBSAMPLING.")]
 pub(crate) struct Convert {
     /// Image to read
     pub(crate) input: PathBuf,

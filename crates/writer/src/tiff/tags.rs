@@ -1,10 +1,10 @@
 //! What a TIFF says about its image: tags from the layout, the sample type and the metadata.
 
-use outcrop_core::{DataType, GeoValue, Metadata, Value};
+use outcrop_core::{DataType, GeoValue, Metadata, Result, Value};
 
 use super::directory::{Directory, rational};
 use super::layout::Layout;
-use super::{Compression, TiffOptions, ome};
+use super::{Compression, TiffOptions, codec, ome};
 use crate::OutputImage;
 
 const WHITE_IS_ZERO: u16 = 0;
@@ -58,7 +58,7 @@ pub(super) fn directory(
     photometric: u16,
     predictor: u16,
     reduced: bool,
-) -> Directory {
+) -> Result<Directory> {
     let mut d = Directory::default();
     let channels = layout.extent.channels as usize;
     let dtype = layout.dtype;
@@ -90,6 +90,15 @@ pub(super) fn directory(
     if let (YCBCR, Compression::Jpeg { subsampled, .. }) = (photometric, options.compression) {
         d.shorts(530, &[if subsampled { 2 } else { 1 }; 2]);
     }
+    match options.compression {
+        Compression::Jpeg { quality, subsampled } => {
+            let quality = codec::quality(quality, subsampled, layout.per_plane as usize);
+            d.undefined(347, &quality.tables()?);
+        }
+        // Version 4 and no other compression around it: numbers of 32 bits.
+        Compression::Lerc { .. } => d.longs(50674, &[4, 0]),
+        _ => {}
+    }
     let extra = &image.metadata.extra_samples;
     match channels - colours {
         0 => {}
@@ -113,7 +122,7 @@ pub(super) fn directory(
     if let Some(value) = nodata(image) {
         d.text(42113, &value.to_string());
     }
-    d
+    Ok(d)
 }
 
 /// The file's OME-XML, made to describe the one page that is written.
