@@ -145,7 +145,8 @@ impl Opened<'_> {
             To::Image(sink) => job.pass(runtime, map, sink),
             To::Pyramid(pyramid, halve) => {
                 job.levels(runtime, map, &pyramid, &halve)?;
-                pyramid.finish()
+                let options = runtime.options();
+                pyramid.finish(&*options.observer, &options.cancel)
             }
             To::DeepZoom(tiles) => {
                 job.levels(runtime, map, &tiles.spill, &tiles.halve)?;
