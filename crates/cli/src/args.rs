@@ -250,10 +250,11 @@ Examples:
 
 Pixels are unchanged unless a sample type or a scale is given; then they are
 rounded once, half to even, and saturate. Creation options (--co) are spelled
-as GDAL's. TIFF: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG),
-LEVEL (or ZLEVEL, ZSTD_LEVEL, LZMA_PRESET), QUALITY (or JPEG_QUALITY),
-JPEG_SUBSAMPLING, PREDICTOR, TILED, BLOCKSIZE (or BLOCKXSIZE and BLOCKYSIZE),
-INTERLEAVE, BIGTIFF, SPARSE_OK. PNG: ZLEVEL. JPEG: QUALITY, SUBSAMPLING.")]
+as GDAL's. TIFF: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG,
+WEBP without loss, LERC), LEVEL (or ZLEVEL, ZSTD_LEVEL, LZMA_PRESET), QUALITY
+(or JPEG_QUALITY), JPEG_SUBSAMPLING, MAX_Z_ERROR, PREDICTOR, TILED, BLOCKSIZE
+(or BLOCKXSIZE and BLOCKYSIZE), INTERLEAVE, BIGTIFF, SPARSE_OK. PNG: ZLEVEL.
+JPEG: QUALITY, SUBSAMPLING.")]
 pub(crate) struct Convert {
     /// Image to read
     pub(crate) input: PathBuf,
@@ -270,13 +271,14 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "SCALE", allow_hyphen_values = true, value_parser = parse::scale)]
     pub(crate) scale: Option<outcrop::ScaleBy>,
     /// Mirror left and right (h) or top and bottom (v)
-    #[arg(long, value_name = "h|v", value_parser = parse::flip, group = "turn")]
+    #[arg(long, value_name = "h|v", value_parser = parse::flip)]
     pub(crate) flip: Option<outcrop::Turn>,
     /// Rotate clockwise by 90, 180 or 270 degrees
-    #[arg(long, value_name = "DEGREES", value_parser = parse::rotate, group = "turn")]
+    #[arg(long, value_name = "DEGREES", value_parser = parse::rotate)]
     pub(crate) rotate: Option<outcrop::Turn>,
-    /// Make columns of rows
-    #[arg(long, group = "turn")]
+    /// Make columns of rows; of --flip, --rotate and this, each that is given
+    /// is done once, in this order
+    #[arg(long)]
     pub(crate) transpose: bool,
     /// What NaN becomes (0 by default where the output is of integers)
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true, value_parser = parse::value)]

@@ -1,5 +1,6 @@
 //! The binary, run as a user runs it, each time in a fresh folder.
 
+mod codecs;
 mod compare;
 mod convert;
 mod deepzoom;

@@ -34,6 +34,7 @@ mod envi;
 mod faults;
 mod folder;
 mod gather;
+mod jpeg;
 mod npy;
 mod output;
 mod partial;

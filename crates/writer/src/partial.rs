@@ -188,8 +188,13 @@ impl PartialFile {
     /// # Errors
     /// [`Error::Io`] that says how much is needed and how much there is.
     pub fn ensure_space(&mut self, needed: u64, exact: bool) -> Result<()> {
+        self.ensure_space_beside(needed, 0, exact)
+    }
+
+    /// The same beside a file of `other` bytes that goes away later.
+    pub(crate) fn ensure_space_beside(&mut self, needed: u64, other: u64, exact: bool) -> Result<()> {
         self.file.expect(needed);
-        let free = self.file.free_bytes().unwrap_or(u64::MAX);
+        let free = self.file.free_bytes().unwrap_or(u64::MAX).saturating_sub(other);
         let (room, kind, whose) = if self.file.limit() < free {
             (self.file.limit(), ErrorKind::FileTooLarge, "allowed by ulimit -f")
         } else {
@@ -199,10 +204,12 @@ impl PartialFile {
             return Ok(());
         }
         let name = self.path.display();
+        let beside = if other > 0 { format!(" beside a spill file of {other}") } else { String::new() };
         if exact {
-            return Err(Error::io(format!("{name} needs {needed} bytes, {room} are {whose}"), kind.into()));
+            let what = format!("{name} needs {needed} bytes, {room} are {whose}{beside}");
+            return Err(Error::io(what, kind.into()));
         }
-        self.notices.push(format!("{name} may need up to {needed} bytes, {room} are {whose}"));
+        self.notices.push(format!("{name} may need up to {needed} bytes, {room} are {whose}{beside}"));
         Ok(())
     }
 

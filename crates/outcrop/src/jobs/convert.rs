@@ -10,6 +10,7 @@ use super::turn::turning;
 use super::write::Write;
 use crate::Region;
 use crate::output::{Output, carry, revalued};
+use crate::place::swap_sizes;
 use crate::turned::Turn;
 use crate::validity::Nodata;
 
@@ -120,10 +121,11 @@ pub fn convert(
 /// What stays true of an image that is turned: which side is up was said of the pixels as they were.
 fn turn_metadata(metadata: &mut Metadata, turn: Turn, runtime: &Runtime) {
     metadata.orientation = None;
-    if turn.transposes()
-        && let Some(resolution) = &mut metadata.resolution
-    {
-        std::mem::swap(&mut resolution.x, &mut resolution.y);
+    if turn.transposes() {
+        if let Some(resolution) = &mut metadata.resolution {
+            std::mem::swap(&mut resolution.x, &mut resolution.y);
+        }
+        metadata.ome_xml = metadata.ome_xml.as_deref().map(swap_sizes);
     }
     if !metadata.geo.is_empty() {
         metadata.geo.clear();

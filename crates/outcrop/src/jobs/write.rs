@@ -122,18 +122,21 @@ impl<'a> Write<'a> {
         self.open(runtime, map.output(), output)?.run(runtime, map)
     }
 
-    /// The shape of chunks where rows can be cut anywhere and whole rows of blocks would be much: a few blocks, so
-    /// that many chunks fit the budget.
+    /// The shape of chunks where rows can be cut anywhere and whole rows of blocks would be much, or where blocks are
+    /// mostly padding: a few blocks, so that many chunks fit the budget.
     fn narrow(&self, (dtype, channels): (DataType, u64), sink: &dyn Sink) -> Option<(u64, u64)> {
         const TARGET_BYTES: u64 = 4 << 20;
         let image = self.source.image();
         let any = matches!(image.layout, BlockLayout::Rows { .. } | BlockLayout::Strips { whole: false, .. });
         let (height, width) = sink.align();
+        let pixel = channels.saturating_mul(dtype.bytes().max(image.dtype.bytes()) as u64);
+        let block = height.saturating_mul(width).saturating_mul(pixel).max(1);
+        if width / 2 > self.window.width {
+            return Some((height.saturating_mul((TARGET_BYTES / block).max(1)), width));
+        }
         if !any || self.source.order() != Order::Any || height <= 1 || width >= self.window.width {
             return None;
         }
-        let pixel = channels.saturating_mul(dtype.bytes().max(image.dtype.bytes()) as u64);
-        let block = height.saturating_mul(width).saturating_mul(pixel).max(1);
         Some((height, width.saturating_mul((TARGET_BYTES / block).max(1))))
     }
 
@@ -166,7 +169,8 @@ impl Opened<'_> {
             To::Image(sink) => job.pass(runtime, map, sink, passes),
             To::Pyramid(pyramid, halve) => {
                 job.levels(runtime, map, &pyramid, &halve, passes)?;
-                pyramid.finish()
+                let options = runtime.options();
+                pyramid.finish(&*options.observer, &options.cancel)
             }
             To::DeepZoom(tiles) => {
                 job.levels(runtime, map, &tiles.spill, &tiles.halve, passes)?;

@@ -9,6 +9,7 @@ mod creation;
 mod directory;
 mod encode;
 mod layout;
+mod lerc;
 mod level;
 mod lzw;
 mod ome;

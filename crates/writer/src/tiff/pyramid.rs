@@ -11,7 +11,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use outcrop_core::{Buffer, DataType, Encoder, Error, Extent, Halve, Pixels, PixelsMut, Rect, Result, Sink};
+use outcrop_core::{
+    Buffer, CancelToken, DataType, Encoder, Error, Event, Extent, Halve, Observer, Pixels, PixelsMut, Rect,
+    Result, Sink,
+};
 
 use super::directory::Laid;
 use super::encode::BlockEncoder;
@@ -22,6 +25,16 @@ use crate::{OutputImage, Overwrite, PartialFile, Positioned};
 
 /// Bytes that are copied at once from the spill file.
 const COPY_BYTES: usize = 4 << 20;
+/// What GDAL's driver says of the files that it writes, byte for byte (its "ghost area"): readers of it find the length
+/// of a block right before the block, and know by the bytes after it that nobody has moved it.
+const STRUCTURE: &[u8] = b"GDAL_STRUCTURAL_METADATA_SIZE=000140 bytes\n\
+    LAYOUT=IFDS_BEFORE_DATA\n\
+    BLOCK_ORDER=ROW_MAJOR\n\
+    BLOCK_LEADER=SIZE_AS_UINT4\n\
+    BLOCK_TRAILER=LAST_4_BYTES_REPEATED\n\
+    KNOWN_INCOMPATIBLE_EDITION=NO\n ";
+/// Bytes of a leader and of a trailer.
+const FRAME: u64 = 4;
 /// Blocks whose places are looked up at once.
 const PLACES: u64 = 4096;
 
@@ -47,6 +60,8 @@ pub(super) struct Shared {
 pub(super) struct Cloud {
     pub(super) file: PartialFile,
     levels: Vec<Laid>,
+    /// Whether blocks stand between their length and their last bytes.
+    framed: bool,
 }
 
 /// A level with its place in the file.
@@ -112,7 +127,16 @@ impl TiffPyramid {
             }
             extent = extent.halved();
         }
-        let data = levels.iter().fold(0u64, |sum, level| sum.saturating_add(level.data_bound()));
+        let cloud = arrangement == Arrangement::CloudOptimized;
+        // Planes are not in the order that it names.
+        let framed = cloud && !options.planar;
+        if framed {
+            levels[0].directory.preface = STRUCTURE;
+        }
+        let data = levels.iter().fold(0u64, |sum, level| {
+            let frames = if framed { 2 * FRAME * level.encoder.layout.blocks() } else { 0 };
+            sum.saturating_add(level.data_bound()).saturating_add(frames)
+        });
         let bound = |laid: &[Laid]| laid.last().map_or(0, |last| last.end).saturating_add(data);
         let classic = lay_out(&mut levels, false, arrangement);
         let fits = classic.as_ref().is_ok_and(|laid| !passes_4_gib(bound(laid)));
@@ -125,7 +149,7 @@ impl TiffPyramid {
             return Err(too_large(largest));
         }
         if !goes_on {
-            file.ensure_space(largest, exact)?;
+            file.ensure_space_beside(largest, if cloud { largest } else { 0 }, exact)?;
             begin(&file, &laid)?;
             notices.splice(0..0, file.notices().drain(..));
         }
@@ -133,17 +157,18 @@ impl TiffPyramid {
             Arrangement::SubIfds => (Some(file), laid, None),
             Arrangement::CloudOptimized => {
                 // What is in the spill file need not be small: sizes are unknown, and so are its own offsets.
+                levels[0].directory.preface = &[];
                 let inner = lay_out(&mut levels, true, Arrangement::SubIfds)?;
                 let mut spill = open(&beside(file.path()), Overwrite::Refuse);
                 if file.is_published() {
                     spill.map(PartialFile::discard).unwrap_or_default();
-                    (None, inner, Some(Cloud { file, levels: laid }))
+                    (None, inner, Some(Cloud { file, levels: laid, framed }))
                 } else {
                     if let (Ok(spill), false) = (&mut spill, goes_on) {
                         notices.append(spill.notices());
                         begin(spill, &inner)?;
                     }
-                    (Some(spill?), inner, Some(Cloud { file, levels: laid }))
+                    (Some(spill?), inner, Some(Cloud { file, levels: laid, framed }))
                 }
             }
         };
@@ -196,29 +221,38 @@ impl TiffPyramid {
         Ok(Box::new(PairSink { level, encoder, shared: self.shared.clone() }))
     }
 
-    /// Completes the file and publishes it under its name.
+    /// Completes the file and publishes it under its name. Where that takes a copy, the observer hears of it.
     ///
     /// # Errors
-    /// Where blocks are missing, or the output cannot be completed or published.
-    pub fn finish(self) -> Result<()> {
+    /// Where blocks are missing, or the output cannot be completed or published; [`Error::Cancelled`] after a cancel.
+    pub fn finish(self, observer: &dyn Observer, cancel: &CancelToken) -> Result<()> {
         let shared = Arc::into_inner(self.shared)
             .ok_or_else(|| Error::Panic("a pyramid was finished before its sinks".into()))?;
-        for (level, done) in shared.levels.iter().zip(&lock(&shared.state).blocks_done) {
-            let blocks = level.encoder.layout.blocks();
-            if *done != blocks {
-                return Err(Error::Panic(format!("{done} of {blocks} blocks of a level were written")));
+        let State { end: all, blocks_done, .. } = &*lock(&shared.state);
+        let mut blocks = 0;
+        for (level, done) in shared.levels.iter().zip(blocks_done) {
+            let wanted = level.encoder.layout.blocks();
+            if *done != wanted {
+                return Err(Error::Panic(format!("{done} of {wanted} blocks of a level were written")));
             }
+            blocks += wanted;
         }
-        let (Some(spill), Some(Cloud { file, levels })) = (&shared.file, shared.cloud) else {
+        let bytes = all - shared.levels.last().map_or(0, |last| last.laid.end);
+        let (Some(spill), Some(Cloud { file, levels, framed })) = (&shared.file, shared.cloud) else {
             return shared.file.map_or(Ok(()), PartialFile::publish);
         };
         // Also where an earlier process was stopped while it copied.
         begin(&file, &levels)?;
+        observer.event(Event::Started { stage: "copy".into(), chunks: blocks, bytes });
+        let mut copy =
+            Copy { from: spill.file(), to: file.file(), framed, observer, cancel, buffer: Buffer::new() };
         let mut end = levels.last().map_or(0, |last| last.end);
-        let mut buffer = Buffer::new();
-        for (from, to) in shared.levels.iter().zip(&levels).rev() {
-            end = copy_level(spill.file(), from, file.file(), to, end, &mut buffer)?;
-        }
+        let copied = shared.levels.iter().zip(&levels).rev().try_for_each(|(level, laid)| {
+            end = copy.level(level, laid, end)?;
+            Ok(())
+        });
+        observer.event(Event::Finished);
+        copied?;
         file.publish()?;
         shared.file.map_or(Ok(()), |spill| {
             spill.discard();
@@ -267,43 +301,73 @@ pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Copies the blocks of a level in their own order to byte `end` of another file. Returns where they end.
-fn copy_level(
-    from: &Positioned,
-    level: &Placed,
-    to: &Positioned,
-    laid: &Laid,
-    mut end: u64,
-    buffer: &mut Buffer,
-) -> Result<u64> {
-    let blocks = level.encoder.layout.blocks();
-    let mut places = Vec::new();
-    for first in (0..blocks).step_by(PLACES as usize) {
-        let count = PLACES.min(blocks - first) as usize;
-        let mut offsets = vec![0; count * 8];
-        let mut counts = vec![0; count * 4];
-        from.read_exact_at(&mut offsets, level.laid.offsets + first * 8)?;
-        from.read_exact_at(&mut counts, level.laid.counts + first * 4)?;
-        places.clear();
-        for (offset, length) in offsets.as_chunks().0.iter().zip(counts.as_chunks().0) {
-            let (offset, length) = (u64::from_le_bytes(*offset), u64::from(u32::from_le_bytes(*length)));
-            if !laid.big && passes_4_gib(end + length) {
-                return Err(too_large(end + length));
+/// The way of blocks from the spill file to the output.
+struct Copy<'a> {
+    from: &'a Positioned,
+    to: &'a Positioned,
+    framed: bool,
+    observer: &'a dyn Observer,
+    cancel: &'a CancelToken,
+    buffer: Buffer,
+}
+
+impl Copy<'_> {
+    /// Copies the blocks of a level in their own order to byte `end`. Returns where they end.
+    fn level(&mut self, level: &Placed, laid: &Laid, mut end: u64) -> Result<u64> {
+        let blocks = level.encoder.layout.blocks();
+        let mut places = Vec::new();
+        for first in (0..blocks).step_by(PLACES as usize) {
+            let count = PLACES.min(blocks - first) as usize;
+            let mut offsets = vec![0; count * 8];
+            let mut counts = vec![0; count * 4];
+            self.from.read_exact_at(&mut offsets, level.laid.offsets + first * 8)?;
+            self.from.read_exact_at(&mut counts, level.laid.counts + first * 4)?;
+            places.clear();
+            for (offset, length) in offsets.as_chunks().0.iter().zip(counts.as_chunks().0) {
+                if self.cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let (offset, length) = (u64::from_le_bytes(*offset), u32::from_le_bytes(*length));
+                let frame = if self.framed && length > 0 { FRAME } else { 0 };
+                let after = end + 2 * frame + u64::from(length);
+                if !laid.big && passes_4_gib(after) {
+                    return Err(too_large(after));
+                }
+                self.block(offset, length, end, frame as usize)?;
+                places.push((end + frame, length.into()));
+                end = after;
+                self.observer.event(Event::Advanced { chunks: 1, bytes: length.into() });
             }
-            let mut copied = 0;
-            while copied < length {
-                let part = (length - copied).min(COPY_BYTES as u64);
-                buffer.resize(part as usize)?;
-                from.read_exact_at(buffer.bytes_mut(), offset + copied)?;
-                to.write_all_at(buffer.bytes(), end + copied)?;
-                copied += part;
-            }
-            places.push((end, length));
-            end += length;
+            note(self.to, laid, first, &places)?;
         }
-        note(to, laid, first, &places)?;
+        Ok(end)
     }
-    Ok(end)
+
+    /// Copies a block of that length to byte `end`, with `frame` bytes of its length before it and as many of its
+    /// last bytes after it.
+    fn block(&mut self, offset: u64, length: u32, end: u64, frame: usize) -> Result<()> {
+        let (mut copied, mut end) = (0, end);
+        let mut lead = frame;
+        while copied < u64::from(length) {
+            let part = (u64::from(length) - copied).min(COPY_BYTES as u64) as usize;
+            let tail = if copied + part as u64 == u64::from(length) { frame } else { 0 };
+            self.buffer.resize(lead + part + tail)?;
+            let bytes = self.buffer.bytes_mut();
+            bytes[..lead].copy_from_slice(&length.to_le_bytes()[..lead]);
+            self.from.read_exact_at(&mut bytes[lead..lead + part], offset + copied)?;
+            if part >= tail {
+                bytes.copy_within(lead + part - tail..lead + part, lead + part);
+            } else {
+                self.from
+                    .read_exact_at(&mut bytes[lead + part..], offset + u64::from(length) - tail as u64)?;
+            }
+            self.to.write_all_at(bytes, end)?;
+            end += bytes.len() as u64;
+            copied += part as u64;
+            lead = 0;
+        }
+        Ok(())
+    }
 }
 
 /// Commits chunks of a level and the next.
