@@ -2,6 +2,7 @@
 
 mod compare;
 mod convert;
+mod encode;
 mod errors;
 mod faults;
 mod generate;

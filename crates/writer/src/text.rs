@@ -173,8 +173,10 @@ impl Decoder {
     pub fn put(&mut self, text: &[u8]) -> Result<()> {
         let Some(mut start) = self.start.take() else { return self.put_text(text) };
         start.extend_from_slice(text);
-        let head = start.trim_ascii_start();
-        let blank = start.len() - head.len();
+        let blank = start.len() - start.trim_ascii_start().len();
+        start.drain(..blank);
+        self.seen += blank as u64;
+        let head = &start[..];
         let known = head.len().min(SCHEME.len());
         if !head[..known].eq_ignore_ascii_case(&SCHEME[..known]) {
             return self.put_text(&start);
@@ -186,14 +188,14 @@ impl Decoder {
             self.start = Some(start);
             return Ok(());
         };
-        let end = blank + comma + 1;
+        self.seen += comma as u64 + 1;
         if !head[..comma].to_ascii_lowercase().ends_with(b";base64") {
             return Err(Error::Format(format!(
-                "the head of the data URI, up to byte {end}, does not say base64"
+                "the head of the data URI, up to byte {}, does not say base64",
+                self.seen
             )));
         }
-        self.seen = end as u64;
-        self.put_text(&start[end..])
+        self.put_text(&start[comma + 1..])
     }
 
     fn put_text(&mut self, text: &[u8]) -> Result<()> {
@@ -230,7 +232,7 @@ impl Decoder {
     /// [`PartialFile::publish`](crate::PartialFile::publish).
     pub fn finish(mut self) -> Result<(u64, u64)> {
         if let Some(start) = self.start.take() {
-            if start.trim_ascii_start().len() >= SCHEME.len() {
+            if start.len() >= SCHEME.len() {
                 return Err(Error::Format("a data URI without a comma".into()));
             }
             self.put_text(&start)?;

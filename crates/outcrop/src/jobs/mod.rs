@@ -3,6 +3,7 @@
 mod checksum;
 mod compare;
 mod convert;
+mod encode;
 mod mean;
 mod measure;
 mod reduce;
@@ -14,6 +15,7 @@ mod write;
 pub use checksum::checksum;
 pub use compare::{CompareOptions, compare};
 pub use convert::{ConvertOptions, ScaleBy, convert};
+pub use encode::{Encoded, decode, encode, encode_bytes, lossless_format};
 pub use mean::{MeanOptions, mean};
 pub use measure::{Ddof, Figures, MeasureOptions, Measured, measure};
 pub use reduce::{AxisReduction, ChannelReduction, Reduced, reduce_axes, reduce_channels};

@@ -94,6 +94,11 @@ impl<'a> Write<'a> {
         Ok((To::Pyramid(Box::new(pyramid), halve), notices))
     }
 
+    /// The same job into a sink that is open.
+    pub(super) fn into_sink(self, sink: Box<dyn Sink>) -> Opened<'a> {
+        Opened { job: self, to: To::Image(sink) }
+    }
+
     /// Opens the output, plans and runs.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map, output: &Output) -> Result<()> {
         self.open(runtime, map.output(), output)?.run(runtime, map)
