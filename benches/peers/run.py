@@ -220,11 +220,13 @@ def write(b):
     for r in b.rows:
         lines.append(r[6].replace(b.folder + "/", "").replace(ROOT + "/target/release/", "").replace(WORK[0], "python").replace(HERE + "/", "benches/peers/"))
     lines += ["```", ""]
-    notes = os.path.join(ROOT, "docs/benchmarks-notes.md")
-    if os.path.exists(notes):
-        lines += open(notes).read().splitlines() + [""]
-    with open(os.path.join(ROOT, "docs/benchmarks.md"), "w") as f:
-        f.write("\n".join(lines))
+    table, notes = (os.path.join(ROOT, "docs", name) for name in ("benchmarks.md", "benchmarks-notes.md"))
+    with open(table, "w") as f:
+        f.write("\n".join(lines) + "\n")
+    # The model of a terapixel in the notes follows the figures.
+    subprocess.run([sys.executable, os.path.join(HERE, "model.py")], check=True)
+    with open(table, "a") as f, open(notes) as more:
+        f.write(more.read())
 
 
 main()

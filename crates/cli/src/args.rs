@@ -18,6 +18,7 @@ Examples:
   outcrop mean scan.tif mean.npy
   outcrop reduce max scan.tif max.npy --over c
   outcrop convert cube.hdr cube.npy
+  outcrop encode scan.tif --window 0,0,512,512 --data-uri
   outcrop generate squares test.npy --width 20000 --height 20000
 
 Exit codes: 0 done, 1 failed, 2 usage, 4 done but bad blocks were filled,
@@ -48,6 +49,10 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Write a TIFF with levels of half the size each, or a DeepZoom image
     Pyramid(Pyramid),
+    /// An image or a file as base64 or a data URI
+    Encode(Encode),
+    /// The file that base64 or a data URI stands for
+    Decode(Decode),
     /// Tell how two images differ
     Compare(Compare),
     /// SHA-256 of an image's pixels, whatever file they are in
@@ -69,11 +74,15 @@ pub(crate) enum Command {
 Examples:
   outcrop info scan.tif
   outcrop info *.tif --json
-  outcrop info planes.ome.tif --page 3")]
+  outcrop info planes.ome.tif --page 3
+  outcrop info slide.ome.tif --sizes")]
 pub(crate) struct Info {
     /// Images to describe
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Bytes of each page and level in memory, on disk and as base64
+    #[arg(long)]
+    pub(crate) sizes: bool,
     /// One JSON object per input
     #[arg(long)]
     pub(crate) json: bool,
@@ -418,6 +427,72 @@ pub(crate) struct Pyramid {
     pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop encode scan.tif scan.txt
+  outcrop encode scan.tif --window 0,0,512,512 --data-uri > thumb.uri
+  outcrop encode scan.tif scan.txt --to jpeg --co QUALITY=85
+  outcrop encode archive.tif --to original | ssh host outcrop decode - a.tif
+
+Without --to it is what loses nothing: png for uint8 and uint16 of up to four
+channels, else npy. A line on standard error says whether it is lossless, and
+the sizes. Creation options (--co) are those of `convert`: ZLEVEL=1 to 9 for
+png, QUALITY and SUBSAMPLING for jpeg, COMPRESS and so on for tiff. The text is
+one line without an end. `original` passes any file (- is standard input).")]
+pub(crate) struct Encode {
+    /// Image to read
+    pub(crate) input: PathBuf,
+    /// Where to write the text; without it, on standard output
+    pub(crate) output: Option<PathBuf>,
+    /// png, jpeg, webp, tiff, npy or original
+    #[arg(long, value_name = "FORMAT", value_parser = parse::encoding)]
+    pub(crate) to: Option<parse::Encoding>,
+    /// Plain base64 (the default)
+    #[arg(long, conflicts_with = "data_uri")]
+    pub(crate) base64: bool,
+    /// A data URI: data:image/png;base64,...
+    #[arg(long)]
+    pub(crate) data_uri: bool,
+    /// Creation option, as GDAL spells it; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) co: Vec<String>,
+    /// Replace an existing output
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Say it as one JSON object on standard output (with OUTPUT)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop decode scan.txt scan.png
+  outcrop encode scan.tif --to original | outcrop decode - copy.tif
+
+The text may be broken into lines and begin as a data URI does. What is no
+base64 is refused with its place, and so is a text that was cut short.")]
+pub(crate) struct Decode {
+    /// Text to read (- is standard input)
+    pub(crate) input: PathBuf,
+    /// Where to write (- is standard output)
+    pub(crate) output: PathBuf,
+    /// Replace an existing output
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// No warnings
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]

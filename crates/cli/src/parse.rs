@@ -47,6 +47,26 @@ pub(crate) fn picture_format(text: &str) -> Result<outcrop::PictureFormat, Strin
         .ok_or_else(|| format!("expected jpg, png or webp, found `{text}`"))
 }
 
+/// What `encode` makes of an image before it becomes text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// The file's own bytes.
+    Original,
+    /// A file of that format.
+    Format(OutputFormat),
+}
+
+/// A format that `encode` knows, by name.
+pub(crate) fn encoding(text: &str) -> Result<Encoding, String> {
+    match OutputFormat::from_name(if text.eq_ignore_ascii_case("jpg") { "jpeg" } else { text }) {
+        Some(format @ (OutputFormat::Picture(_) | OutputFormat::Npy | OutputFormat::Tiff)) => {
+            Ok(Encoding::Format(format))
+        }
+        _ if text.eq_ignore_ascii_case("original") => Ok(Encoding::Original),
+        _ => Err(format!("expected png, jpeg, webp, tiff, npy or original, found `{text}`")),
+    }
+}
+
 /// `500ms`, `60s`, `5m`, `2h`.
 pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || format!("expected a time such as 500ms, 60s or 5m, found `{text}`");

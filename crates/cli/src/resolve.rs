@@ -239,22 +239,36 @@ pub(crate) fn output(
     running: &Running,
     input: Option<&Path>,
 ) -> anyhow::Result<Output> {
-    let mut output = if path == Path::new("-") { Output::default() } else { Output::new(path) };
+    let mut output = file_output(path, target.overwrite, input)?;
     output.options.format = target.to;
-    output.options.overwrite =
-        if target.overwrite { outcrop::Overwrite::Replace } else { outcrop::Overwrite::Refuse };
     if let Some(path) = &output.path {
         let mut made = vec![path.clone()];
         if target.to.or(OutputFormat::of_path(path)) == Some(OutputFormat::Envi) {
             made.extend([path.with_extension("raw"), path.with_extension("hdr")]);
         }
-        if made.iter().any(|made| is_read(made, input)) {
-            let message = format!("{}: the output is the input: name another file", path.display());
-            return Err(Error::Usage(message).into());
-        }
+        not_read(path, &made, input)?;
         apart(running, &made.iter().map(PathBuf::as_path).collect::<Vec<_>>(), "the output")?;
     }
     Ok(output)
+}
+
+/// An output of which only the name is known, checked as [`output`] does.
+pub(crate) fn file_output(path: &Path, overwrite: bool, input: Option<&Path>) -> outcrop::Result<Output> {
+    let mut output = if path == Path::new("-") { Output::default() } else { Output::new(path) };
+    output.options.overwrite =
+        if overwrite { outcrop::Overwrite::Replace } else { outcrop::Overwrite::Refuse };
+    if let Some(path) = &output.path {
+        not_read(path, std::slice::from_ref(path), input)?;
+    }
+    Ok(output)
+}
+
+/// Refuses an output whose files are read.
+fn not_read(path: &Path, made: &[PathBuf], input: Option<&Path>) -> outcrop::Result<()> {
+    match made.iter().any(|made| is_read(made, input)) {
+        true => Err(Error::Usage(format!("{}: the output is the input: name another file", path.display()))),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a report or a checkpoint that would be written over one of `files`, or over each other.

@@ -2,13 +2,15 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "info",
     "stats",
     "reduce",
     "mean",
     "convert",
     "pyramid",
+    "encode",
+    "decode",
     "compare",
     "checksum",
     "generate",

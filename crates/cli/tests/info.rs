@@ -51,3 +51,32 @@ fn several_inputs_give_a_line_each() {
     assert_eq!(out.lines().count(), 2);
     assert!(out.contains("float16") && out.contains("int64"));
 }
+
+#[test]
+fn sizes_of_each_page_and_level_are_listed() {
+    let folder = Folder::new();
+    let file = tiff(5, 4, 3, &[0; 60]);
+    folder.write("a.tif", &file);
+    let sizes = &folder.json(&["info", "a.tif", "--sizes", "--json"])["image"]["sizes"];
+    let whole = json!({ "page": 0, "level": 0, "memory_bytes": 60, "stored_bytes": 60, "base64_bytes": 80 });
+    assert_eq!(sizes["images"], json!([whole]));
+    assert_eq!(sizes["file_bytes"], file.len());
+    assert_eq!(sizes["base64_bytes"], file.len().div_ceil(3) * 4);
+    let text = String::from_utf8(folder.ok(&["info", "a.tif", "--sizes"])).unwrap();
+    assert!(text.contains("as base64") && text.contains("80 bytes"), "{text}");
+
+    folder.ok(&["generate", "tissue", "b.npy", "-q", "--width", "1100", "--height", "700"]);
+    folder.ok(&["pyramid", "b.npy", "b.tif", "--co", "COMPRESS=DEFLATE", "--co", "BLOCKSIZE=256"]);
+    let sizes = &folder.json(&["info", "b.tif", "--sizes", "--json"])["image"]["sizes"];
+    let levels = sizes["images"].as_array().unwrap();
+    let of = |key: &str| levels.iter().map(|level| level[key].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(of("level"), [0, 1, 2, 3]);
+    let memory = [1100 * 700 * 3, 550 * 350 * 3, 275 * 175 * 3, 138 * 88 * 3];
+    assert_eq!(of("memory_bytes"), memory);
+    assert_eq!(sizes["memory_bytes"], memory.iter().sum::<u64>());
+    let stored: u64 = of("stored_bytes").iter().sum();
+    let file = folder.read("b.tif").len() as u64;
+    assert!(stored < file && stored > file * 9 / 10, "{stored} of {file}");
+    // Without --sizes nothing more is opened.
+    assert!(folder.json(&["info", "b.tif", "--json"])["image"].get("sizes").is_none());
+}

@@ -4,6 +4,7 @@ mod codecs;
 mod compare;
 mod convert;
 mod deepzoom;
+mod encode;
 mod errors;
 mod faults;
 mod generate;

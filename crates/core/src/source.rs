@@ -28,6 +28,15 @@ pub trait Source: Send + Sync {
     /// The description.
     fn image(&self) -> &Image;
 
+    /// Bytes that the pixels of this page and level take where they are stored. Looks through the table of blocks where
+    /// there is one.
+    ///
+    /// # Errors
+    /// Where that table cannot be read.
+    fn stored_bytes(&self) -> Result<u64> {
+        Ok(self.image().decoded_bytes())
+    }
+
     /// Whether requests may come in any order.
     fn order(&self) -> Order {
         Order::Any

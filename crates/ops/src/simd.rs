@@ -8,10 +8,25 @@ pub(crate) trait Work {
     fn run(self);
 }
 
+/// Whether this processor has AVX2. The feature `baseline` says no whatever it has: the instruction counts of
+/// `scripts/guard` must be those of every machine.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn has_avx2() -> bool {
+    !cfg!(feature = "baseline") && is_x86_feature_detected!("avx2")
+}
+
+/// The same with FMA.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn has_avx2_and_fma() -> bool {
+    has_avx2() && is_x86_feature_detected!("fma")
+}
+
 /// Runs the work with AVX2 and FMA where they are found at run time, else with the target's baseline.
 pub(crate) fn run<W: Work>(work: W) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if has_avx2_and_fma() {
         // SAFETY: the processor has what `run_avx2` is compiled for; it was asked just now.
         return unsafe { run_avx2(work) };
     }

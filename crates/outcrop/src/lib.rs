@@ -36,9 +36,10 @@ mod turned;
 mod validity;
 
 pub use jobs::{
-    AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, Ddof, Figures, MeanOfAll, MeanOptions,
-    MeasureOptions, Measured, Reduced, ScaleBy, StatsOptions, checksum, compare, convert, mean, mean_of_all,
-    measure, reduce_axes, reduce_channels, stats, verify,
+    AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, Ddof, Encoded, Figures, MeanOfAll,
+    MeanOptions, MeasureOptions, Measured, Reduced, ScaleBy, StatsOptions, checksum, compare, convert,
+    decode, encode, encode_bytes, lossless_format, mean, mean_of_all, measure, reduce_axes, reduce_channels,
+    stats, verify,
 };
 pub use mask::Mask;
 pub use output::{Output, Pyramid};
@@ -72,7 +73,7 @@ pub use outcrop_scheduler::{
 };
 #[doc(no_inline)]
 pub use outcrop_writer::{
-    Format as OutputFormat, Options as OutputOptions, Overwrite, PictureFormat, PictureOptions,
+    Format as OutputFormat, Options as OutputOptions, Overwrite, PictureFormat, PictureOptions, base64_len,
     encode_picture, remove_unfinished,
     tiff::{Arrangement, BigTiff, Blocks, Compression, Predictor, TiffOptions},
 };

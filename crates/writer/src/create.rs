@@ -189,17 +189,30 @@ pub fn to_stream(
     format: Format,
     image: &OutputImage<'_>,
 ) -> Result<Box<dyn Sink>> {
-    let header = match format {
-        Format::Raw => Vec::new(),
-        Format::Npy => npy::header(image.extent, image.dtype),
-        Format::Picture(format) => {
-            let stream = Output::Stream(Stream::new(to, name.into()));
-            return Ok(picture::create(stream, format, image, &PictureOptions::default())?.sink);
-        }
-        other => return Err(Error::Usage(format!("{} does not stream (--to raw or npy)", other.name()))),
-    };
+    let options = Options { format: Some(format), ..Options::default() };
+    Ok(create_stream(to, name, image, &options)?.sink)
+}
+
+/// The same with everything that [`create`] tells and takes; of the options the format must be there.
+///
+/// # Errors
+/// [`Error::Usage`] for a format that does not stream, or none.
+pub fn create_stream(
+    to: impl Write + Send + 'static,
+    name: &str,
+    image: &OutputImage<'_>,
+    options: &Options,
+) -> Result<Created> {
     let stream = Output::Stream(Stream::new(to, name.into()));
-    Ok(rows(stream, None, header, image, ByteOrder::Little, None)?.sink)
+    let order = options.byte_order.unwrap_or(ByteOrder::Little);
+    match options.format.map_or_else(|| format_of(Target::Stdout), Ok)? {
+        Format::Raw => rows(stream, None, Vec::new(), image, order, None),
+        Format::Npy => {
+            rows(stream, None, npy::header(image.extent, image.dtype), image, ByteOrder::Little, None)
+        }
+        Format::Picture(format) => picture::create(stream, format, image, &options.picture),
+        other => Err(Error::Usage(format!("{} does not stream (--to raw or npy)", other.name()))),
+    }
 }
 
 fn format_of(target: Target<'_>) -> Result<Format> {

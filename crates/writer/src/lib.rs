@@ -43,9 +43,10 @@ mod positioned;
 mod resume;
 mod rows;
 mod sys;
+mod text;
 pub mod tiff;
 
-pub use create::{Created, Format, Options, OutputImage, create, to_stream};
+pub use create::{Created, Format, Options, OutputImage, create, create_stream, to_stream};
 pub use doomed::remove_unfinished;
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
@@ -53,3 +54,4 @@ pub use output::Target;
 pub use partial::{Overwrite, PartialFile};
 pub use picture::{PictureFormat, PictureOptions, encode_picture};
 pub use positioned::Positioned;
+pub use text::{Decoder, Text, base64_len};

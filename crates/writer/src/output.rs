@@ -82,3 +82,48 @@ impl Stream {
         self.to.flush().map_err(|e| Error::io(format!("write to {}", self.name), e))
     }
 }
+
+/// An output that is written from its front to its back.
+pub(crate) struct Appender {
+    to: Output,
+    written: u64,
+}
+
+impl Appender {
+    pub(crate) fn open(target: Target<'_>, overwrite: Overwrite) -> Result<Appender> {
+        Ok(Appender { to: Output::open(target, overwrite, false)?, written: 0 })
+    }
+
+    /// Looks whether that many bytes fit where the output goes.
+    pub(crate) fn ensure_space(&mut self, bytes: u64) -> Result<()> {
+        match &mut self.to {
+            Output::File(file) => file.ensure_space(bytes, true),
+            Output::Stream(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn notices(&mut self) -> Vec<String> {
+        match &mut self.to {
+            Output::File(file) => std::mem::take(file.notices()),
+            Output::Stream(_) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.to {
+            Output::File(file) => file.file().write_all_at(bytes, self.written)?,
+            Output::Stream(stream) => stream.write_all(bytes)?,
+        }
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Gives the output its name.
+    pub(crate) fn finish(self) -> Result<u64> {
+        match self.to {
+            Output::File(file) => file.publish()?,
+            Output::Stream(mut stream) => stream.flush()?,
+        }
+        Ok(self.written)
+    }
+}

@@ -9,6 +9,7 @@ use outcrop::{BlockLayout, GeoValue, Image, Rect, Region};
 use serde_json::{Map, Value as Json, json};
 
 use crate::args::Info;
+use crate::commands::sizes;
 use crate::json::{self, Float, Number, SCHEMA};
 use crate::resolve;
 use crate::table::{self, bytes};
@@ -25,13 +26,21 @@ pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
             .and_then(|region| region.resolve(source.image()).map(|_| region))
             .with_context(|| path.display().to_string())?;
         if args.json {
-            let image = describe(path, source.image(), &region)?;
+            let mut image = describe(path, source.image(), &region)?;
+            if args.sizes {
+                image["sizes"] = sizes::of(args, path, source.image())?.json();
+            }
             return json::print(&json!({ "schema": SCHEMA, "image": image }));
         }
         let gap = if shown == 0 { "" } else { "\n" };
         shown += 1;
         let mut out = std::io::stdout().lock();
-        Ok(write!(out, "{gap}{}", render(path, source.image())).and_then(|()| out.flush())?)
+        let mut text = render(path, source.image());
+        if args.sizes {
+            text += "\n";
+            text += &sizes::of(args, path, source.image())?.render();
+        }
+        Ok(write!(out, "{gap}{text}").and_then(|()| out.flush())?)
     })
 }
 

@@ -4,6 +4,8 @@ mod checksum;
 mod compare;
 mod completions;
 mod convert;
+mod decode;
+mod encode;
 mod figures;
 mod formats;
 mod generate;
@@ -12,6 +14,7 @@ mod man;
 mod mean;
 mod pyramid;
 mod reduce;
+mod sizes;
 mod stats;
 mod verify;
 
@@ -28,6 +31,8 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Mean(args) => mean::run(args, cancel),
         Command::Convert(args) => convert::run(args, cancel),
         Command::Pyramid(args) => pyramid::run(args, cancel),
+        Command::Encode(args) => encode::run(args, cancel),
+        Command::Decode(args) => decode::run(args, cancel),
         Command::Compare(args) => compare::run(args, cancel),
         Command::Checksum(args) => checksum::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),

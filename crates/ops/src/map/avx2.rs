@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 /// Whether this processor runs it.
 pub(super) fn detected() -> bool {
-    is_x86_feature_detected!("avx2")
+    crate::simd::has_avx2()
 }
 
 /// The mean of each pixel, for as many as there is place for in whole groups of eight; returns how many were done.

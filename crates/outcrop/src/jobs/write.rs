@@ -117,6 +117,11 @@ impl<'a> Write<'a> {
         Arc::new(Halving::new(wanted.unwrap_or(usual), self.nodata.to_vec()))
     }
 
+    /// The same job into a sink that is open.
+    pub(super) fn into_sink(self, sink: Box<dyn Sink>) -> Opened<'a> {
+        Opened { job: self, to: To::Image(sink), passes: 1 }
+    }
+
     /// Opens the output, plans and runs.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map, output: &Output) -> Result<()> {
         self.open(runtime, map.output(), output)?.run(runtime, map)

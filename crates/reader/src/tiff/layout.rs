@@ -250,6 +250,16 @@ impl Layout {
         Ok(*self.worst.get_or_init(|| found))
     }
 
+    /// Bytes of all blocks in the file, as the table of byte counts has it; without one what they need, or the file's.
+    pub(super) fn stored_bytes(&self, file: &TiffFile) -> Result<u64> {
+        let Some(counts) = self.counts.as_ref().filter(|counts| counts.count >= self.blocks()) else {
+            return Ok(self.worst_block(file)?.1.min(file.store.len()));
+        };
+        let mut sum = 0u64;
+        file.each_uint(counts, self.blocks(), |bytes| sum = sum.saturating_add(bytes))?;
+        Ok(sum)
+    }
+
     /// Whether all blocks lie one after the other, aligned to `align` bytes and inside the file, so that any part of the
     /// image is one evenly spaced view. Looks through the tables the first time.
     pub(super) fn one_run(&self, file: &TiffFile, align: u64) -> Result<bool> {

@@ -580,6 +580,10 @@ impl Source for TiffSource {
         &self.image
     }
 
+    fn stored_bytes(&self) -> Result<u64> {
+        self.layout.stored_bytes(&self.file)
+    }
+
     fn order(&self) -> Order {
         if self.streams.is_some() { Order::Sequential } else { Order::Any }
     }

@@ -9,7 +9,7 @@ use super::float::{BINADE, Block, LANES};
 
 /// Whether this processor runs the blocks.
 pub(super) fn detected() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    crate::simd::has_avx2_and_fma()
 }
 
 /// A running sum in two parts, as `Split` of the portable blocks.

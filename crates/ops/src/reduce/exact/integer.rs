@@ -177,7 +177,7 @@ fn run_lanes<T: Small, const L: usize>(
 ) {
     let mut totals = [empty; L];
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
+    if crate::simd::has_avx2() {
         // SAFETY: the processor has the feature.
         unsafe { lanes_avx2(samples, flip, &mut totals) };
         return report(&totals, each);
@@ -217,7 +217,7 @@ fn fold_small<T: Small, S: Sample>(
             _ => {
                 let mut totals = vec![empty; channels * 64usize.div_ceil(channels)];
                 #[cfg(target_arch = "x86_64")]
-                if is_x86_feature_detected!("avx2") {
+                if crate::simd::has_avx2() {
                     // SAFETY: the processor has the feature.
                     unsafe { many_lanes_avx2(run, flip, &mut totals) };
                     report(&totals, each);
@@ -283,7 +283,7 @@ pub(super) fn fold32<T: Sample + Ord + Into<i64>>(
     // 2^20 samples below 2^32 keep every sum below 2^52.
     for run in samples.chunks(1 << 20) {
         #[cfg(target_arch = "x86_64")]
-        let (min, max, sum, low, high) = if is_x86_feature_detected!("avx2") {
+        let (min, max, sum, low, high) = if crate::simd::has_avx2() {
             // SAFETY: the processor has the feature.
             unsafe { wide32_avx2(run) }
         } else {

@@ -1,0 +1,80 @@
+//! What `info --sizes` adds: how large each page and level is in memory, in the file and as base64.
+
+use std::path::Path;
+
+use anyhow::Context;
+use outcrop::{Image, base64_len};
+use serde_json::{Value as Json, json};
+
+use crate::args::Info;
+use crate::resolve;
+use crate::table::{self, Cell, bytes};
+
+/// The sizes of a file.
+pub(crate) struct Sizes {
+    images: Vec<Size>,
+    /// Bytes of the file itself, where it is one.
+    file: Option<u64>,
+}
+
+/// One level of one page.
+struct Size {
+    page: u64,
+    level: u64,
+    memory: u64,
+    stored: u64,
+}
+
+/// Opens every page and level of a file; no pixel is read, only tables of blocks.
+pub(crate) fn of(args: &Info, path: &Path, image: &Image) -> anyhow::Result<Sizes> {
+    let mut images = Vec::new();
+    for (page, about) in (0..).zip(&image.pages) {
+        for level in 0..about.levels.max(1) {
+            let (reading, dtype) = (&args.reading, args.dtype.as_deref());
+            let source = resolve::open_at(path, reading, dtype, (page, level), reading.on_bad_block)
+                .with_context(|| format!("page {page}, level {level}"))?;
+            let stored = source.stored_bytes().with_context(|| format!("page {page}, level {level}"))?;
+            images.push(Size { page, level, memory: source.image().decoded_bytes(), stored });
+        }
+    }
+    let file = std::fs::metadata(path).ok().filter(|found| found.is_file()).map(|found| found.len());
+    Ok(Sizes { images, file })
+}
+
+impl Sizes {
+    pub(crate) fn json(&self) -> Json {
+        let images = self.images.iter().map(|size| {
+            json!({
+                "page": size.page,
+                "level": size.level,
+                "memory_bytes": size.memory,
+                "stored_bytes": size.stored,
+                "base64_bytes": base64_len(size.stored),
+            })
+        });
+        json!({
+            "images": images.collect::<Vec<_>>(),
+            "memory_bytes": self.memory(),
+            "file_bytes": self.file,
+            "base64_bytes": self.file.map(base64_len),
+        })
+    }
+
+    /// A table, its last line about the whole file.
+    pub(crate) fn render(&self) -> String {
+        let text = |text: String| Cell::Text(text);
+        let row = |page: String, level: String, memory: u64, stored: Option<u64>| {
+            let stored_text = stored.map_or(Cell::Undefined, |stored| text(bytes(stored)));
+            let base64 = stored.map_or(Cell::Undefined, |stored| text(bytes(base64_len(stored))));
+            vec![text(page), text(level), text(bytes(memory)), stored_text, base64]
+        };
+        let each = |s: &Size| row(s.page.to_string(), s.level.to_string(), s.memory, Some(s.stored));
+        let mut rows: Vec<_> = self.images.iter().map(each).collect();
+        rows.push(row("file".into(), String::new(), self.memory(), self.file));
+        table::render(&["page", "level", "in memory", "on disk", "as base64"], &rows)
+    }
+
+    fn memory(&self) -> u64 {
+        self.images.iter().fold(0, |sum, size| size.memory.saturating_add(sum))
+    }
+}

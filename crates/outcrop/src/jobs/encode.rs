@@ -1,0 +1,275 @@
+//! [`encode`] and [`decode`]: an image or a file as base64, and base64 as a file.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use outcrop_core::{CancelToken, DataType, Error, Event, Extent, Observer, Result, Source};
+use outcrop_ops::map::Convert;
+use outcrop_scheduler::Runtime;
+use outcrop_writer::tiff::Compression;
+use outcrop_writer::{Decoder, Format, OutputImage, PictureFormat, Text, create_stream};
+
+use super::convert::{ConvertOptions, convert};
+use super::write::Write;
+use crate::Region;
+use crate::output::{Output, carry};
+
+/// Bytes that are read at once.
+const PIECE: usize = 192 << 10;
+/// What reading, encoding and writing a piece take at most.
+const COPY_BYTES: u64 = 1 << 20;
+
+/// What an image or a file became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// Whether decoding gives the same samples (or the same bytes).
+    pub is_lossless: bool,
+    /// Bytes before they became text.
+    pub bytes: u64,
+    /// Characters of the text, with what makes it a data URI.
+    pub characters: u64,
+}
+
+/// The format that loses nothing of an image and that most programs open: PNG where it can hold it, else `.npy`.
+pub fn lossless_format(extent: Extent, dtype: DataType) -> Format {
+    match PictureFormat::Png.check(extent, dtype) {
+        Ok(()) => Format::Picture(PictureFormat::Png),
+        Err(_) => Format::Npy,
+    }
+}
+
+/// Writes the pixels of a region as a file of the output's format (the [lossless one](lossless_format) where it names
+/// none), and that file as base64. The output's path is that of the text; `data_uri` makes it a data URI.
+///
+/// Pictures and `.npy` stream. A TIFF, whose directory is completed at the end, is written beside the output first and
+/// removed again.
+///
+/// # Errors
+/// As [`convert`]; [`Error::Usage`] for raw samples and ENVI, which say too little to be opened again. Nothing is left under the output's name then.
+pub fn encode(
+    runtime: &Runtime,
+    source: &dyn Source,
+    region: &Region,
+    data_uri: bool,
+    output: &Output,
+) -> Result<Encoded> {
+    let image = source.image();
+    let (window, channels) = region.resolve(image)?;
+    let extent = Extent::new(window.height, window.width, channels.len() as u64);
+    let mut options = output.options.clone();
+    let format = *options.format.get_or_insert_with(|| lossless_format(extent, image.dtype));
+    let (media_type, is_lossless) = match format {
+        Format::Picture(PictureFormat::Png) => ("image/png", true),
+        Format::Picture(PictureFormat::WebP) => ("image/webp", true),
+        Format::Picture(PictureFormat::Jpeg) => ("image/jpeg", false),
+        Format::Npy => ("application/octet-stream", true),
+        Format::Tiff => ("image/tiff", !matches!(options.tiff.compression, Compression::Jpeg { .. })),
+        other => {
+            return Err(Error::Usage(format!(
+                "{} does not say what it holds (--to png, npy or tiff)",
+                other.name()
+            )));
+        }
+    };
+    let mut text = Text::create(output.target(), options.overwrite, data_uri.then_some(media_type))?;
+    say(runtime, text.notices());
+    if format == Format::Tiff {
+        let spill = Spill(spill_path(output)?);
+        let mut to = Output::new(&spill.0);
+        to.options = options;
+        to.options.overwrite = outcrop_writer::Overwrite::Replace;
+        convert(runtime, source, region, &ConvertOptions::default(), &to)?;
+        let io = |e| Error::io(format!("read {}", spill.0.display()), e);
+        let mut file = std::fs::File::open(&spill.0).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        return Ok(Encoded { is_lossless, ..copy(runtime, &mut file, Some(length), text)? });
+    }
+    let (metadata, nodata) = carry(image, window, &channels);
+    let made = OutputImage { extent, dtype: image.dtype, metadata: &metadata, nodata: &nodata };
+    let shared = Shared(Arc::new(Mutex::new(Some(text))));
+    let created = create_stream(shared.clone(), "the text", &made, &options)?;
+    say(runtime, created.notices);
+    let map = Convert::new(image.dtype, extent.channels);
+    let chunk = region.chunk;
+    let job = Write {
+        stage: "encode",
+        source,
+        window,
+        channels,
+        mask: None,
+        chunk,
+        metadata: &metadata,
+        nodata: &nodata,
+    };
+    job.into_sink(created.sink).run(runtime, &map)?;
+    let text = shared.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (bytes, characters) = text.ok_or_else(|| Error::Panic("the text ended twice".into()))?.finish()?;
+    Ok(Encoded { is_lossless, bytes, characters })
+}
+
+/// Writes the bytes of a file or a stream as base64, whatever they are. `length` is how many there are, where that is known;
+/// the media type of a data URI follows from how they begin.
+///
+/// # Errors
+/// [`Error::Io`] where reading or writing fails; as [`PartialFile::create`](outcrop_writer::PartialFile::create);
+/// [`Error::Cancelled`] after a cancel. Nothing is left under the output's name then.
+pub fn encode_bytes(
+    runtime: &Runtime,
+    from: &mut dyn Read,
+    length: Option<u64>,
+    data_uri: bool,
+    output: &Output,
+) -> Result<Encoded> {
+    let mut start = Vec::new();
+    from.take(16).read_to_end(&mut start).map_err(|e| Error::io("read the input", e))?;
+    let media_type = data_uri.then(|| media_type(&start));
+    let mut text = Text::create(output.target(), output.options.overwrite, media_type)?;
+    say(runtime, text.notices());
+    copy(runtime, &mut start.chain(from), length, text)
+}
+
+/// Reads base64 or a data URI and writes the bytes that it stands for. Returns the characters read and the bytes written.
+///
+/// # Errors
+/// [`Error::Format`] for what is no base64, with its place; as [`encode_bytes`].
+pub fn decode(
+    from: &mut dyn Read,
+    output: &Output,
+    cancel: &CancelToken,
+    observer: &dyn Observer,
+) -> Result<(u64, u64)> {
+    let mut decoder = Decoder::create(output.target(), output.options.overwrite)?;
+    for notice in decoder.notices() {
+        observer.event(Event::Warning(notice));
+    }
+    each_piece(from, cancel, |piece| decoder.put(piece))?;
+    decoder.finish()
+}
+
+fn copy(runtime: &Runtime, from: &mut dyn Read, length: Option<u64>, mut text: Text) -> Result<Encoded> {
+    let options = runtime.options();
+    let _permit = options.budget.take(COPY_BYTES, &options.cancel)?;
+    if let Some(length) = length {
+        text.ensure_space(length)?;
+    }
+    each_piece(from, &options.cancel, |piece| text.put(piece))?;
+    let (bytes, characters) = text.finish()?;
+    Ok(Encoded { is_lossless: true, bytes, characters })
+}
+
+fn each_piece(
+    from: &mut dyn Read,
+    cancel: &CancelToken,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let (mut piece, mut read) = (vec![0; PIECE], 0u64);
+    loop {
+        match from.read(&mut piece) {
+            _ if cancel.is_cancelled() => return Err(Error::Cancelled),
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                read += count as u64;
+                take(&piece[..count])?;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io(format!("read the input at byte {read}"), e)),
+        }
+    }
+}
+
+fn say(runtime: &Runtime, notices: Vec<String>) {
+    for notice in notices {
+        runtime.options().observer.event(Event::Warning(notice));
+    }
+}
+
+/// What a file that begins so is; all others are bytes.
+fn media_type(start: &[u8]) -> &'static str {
+    match start {
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [b'G', b'I', b'F', b'8', ..] => "image/gif",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => "image/tiff",
+        [b'B', b'M', ..] => "image/bmp",
+        _ => "application/octet-stream",
+    }
+}
+
+/// A text that a sink writes and that is ended after it.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Option<Text>>>);
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(text) => io::Write::write(text, bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file that goes away when this is dropped.
+struct Spill(PathBuf);
+
+impl Drop for Spill {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Beside the output, or in the folder of temporary files for one that is a stream. A run that was killed leaves it; the next
+/// one of the same output, which nobody else is writing, replaces it.
+fn spill_path(output: &Output) -> Result<PathBuf> {
+    let Some(path) = &output.path else {
+        return Ok(std::env::temp_dir().join(format!("outcrop.{}.encode.tif", std::process::id())));
+    };
+    let name = path
+        .file_name()
+        .ok_or_else(|| Error::Usage(format!("{}: an output needs the name of a file", path.display())))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(".encode.tif");
+    Ok(path.with_file_name(hidden))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_follow_from_the_first_bytes() {
+        for (start, wanted) in [
+            (&b"\x89PNG\r\n\x1a\n"[..], "image/png"),
+            (b"\xff\xd8\xff\xe0", "image/jpeg"),
+            (b"RIFF1234WEBPVP8L", "image/webp"),
+            (b"RIFF1234WAVE", "application/octet-stream"),
+            (b"II*\0", "image/tiff"),
+            (b"MM\0+", "image/tiff"),
+            (b"\x93NUMPY", "application/octet-stream"),
+            (b"", "application/octet-stream"),
+        ] {
+            assert_eq!(media_type(start), wanted);
+        }
+    }
+
+    #[test]
+    fn png_is_chosen_where_it_loses_nothing() {
+        let png = Format::Picture(PictureFormat::Png);
+        for (channels, dtype, wanted) in [
+            (3, DataType::U8, png),
+            (1, DataType::U16, png),
+            (4, DataType::U8, png),
+            (5, DataType::U8, Format::Npy),
+            (1, DataType::F32, Format::Npy),
+            (1, DataType::I16, Format::Npy),
+        ] {
+            assert_eq!(lossless_format(Extent::new(2, 2, channels), dtype), wanted, "{channels} {dtype}");
+        }
+    }
+}
