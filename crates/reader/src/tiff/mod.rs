@@ -16,6 +16,8 @@ mod old_jpeg;
 mod ome;
 mod pages;
 mod predictor;
+#[cfg(target_arch = "x86_64")]
+mod predictor_sse2;
 mod samples;
 mod source;
 pub mod stream;
