@@ -58,7 +58,13 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     let page = pages.pages.get(find(options.page));
     let page = page.ok_or_else(|| missing("page", options.page, pages.pages.len()))?;
     let level = page.levels.get(find(options.level));
-    let (offset, _) = *level.ok_or_else(|| missing("level", options.level, page.levels.len()))?;
+    let (mut offset, level) = *level.ok_or_else(|| missing("level", options.level, page.levels.len()))?;
+    let mask = page.mask_of(&level);
+    if options.mask {
+        offset = mask.ok_or_else(|| {
+            Error::Usage(format!("page {} has no mask at level {}", options.page, options.level))
+        })?;
+    }
 
     let dir = file.directory(offset)?;
     let samples = Samples::read(&file, &dir)?;
@@ -79,7 +85,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     spec.check()?;
 
     let (mut metadata, mut nodata) = metadata::read(&file, &dir, &samples, pages.ome_xml.as_deref());
-    if options.level > 0 {
+    if options.level > 0 && !options.mask {
         let whole = file.directory(page.levels[0].0)?;
         let its = Samples::read(&file, &whole)?;
         let (of_page, its_nodata) = metadata::read(&file, &whole, &its, pages.ome_xml.as_deref());
@@ -88,7 +94,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
             nodata = its_nodata.into_iter().filter(|value| value.fits(samples.dtype)).collect();
         }
     }
-    if page.mask.is_some() {
+    if mask.is_some() && !options.mask {
         metadata.other.push(("mask".into(), "yes".into()));
     }
     let absent = nodata.first().copied().unwrap_or(Value::Int(0));
