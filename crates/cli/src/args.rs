@@ -82,6 +82,8 @@ pub(crate) struct Info {
     pub(crate) dtype: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
 }
 
 #[derive(Debug, Args)]

@@ -51,3 +51,13 @@ fn several_inputs_give_a_line_each() {
     assert_eq!(out.lines().count(), 2);
     assert!(out.contains("float16") && out.contains("int64"));
 }
+
+#[test]
+fn options_of_a_run_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.write("a.npy", &npy("|u1", &[2, 3], &[0; 6]));
+    for flag in ["--plan", "--report=r.json", "--checkpoint=c"] {
+        let refused = folder.refused(2, &["info", "a.npy", flag]);
+        assert!(refused.contains(flag.split('=').next().unwrap()), "{refused}");
+    }
+}
