@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use outcrop::{Budget, CancelToken, Error};
@@ -68,6 +68,14 @@ pub(crate) fn code(outcome: anyhow::Result<()>, cancel: &CancelToken) -> ExitCod
     ExitCode::from(code_of(&error))
 }
 
+/// Who set the memory budget, once it is known.
+static BUDGET_FROM: OnceLock<String> = OnceLock::new();
+
+/// Has messages on the budget say who set it.
+pub(crate) fn budget_is_from(whom: &str) {
+    let _ = BUDGET_FROM.set(whom.into());
+}
+
 /// Prints what failed: the places that were added on the way, then the library's own message.
 pub(crate) fn say_error(error: &anyhow::Error) {
     let mut parts = Vec::new();
@@ -78,7 +86,13 @@ pub(crate) fn say_error(error: &anyhow::Error) {
             break;
         }
     }
-    say(&parts.join(": "));
+    let mut text = parts.join(": ");
+    if let (Some(Error::Budget { .. }), Some(whom)) = (root(error), BUDGET_FROM.get())
+        && whom != "--memory"
+    {
+        text = text.replace("(raise --memory)", &format!("({whom}; raise --memory)"));
+    }
+    say(&text);
 }
 
 /// Whether an error ends the whole command, not just the work on one of its inputs.

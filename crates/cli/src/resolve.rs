@@ -43,7 +43,11 @@ impl Session {
         options: &str,
     ) -> anyhow::Result<Session> {
         apart(running, inputs, "an input")?;
+        if let Some(report) = running.report.as_ref().filter(|_| running.plan.is_none()) {
+            control::check_report(report)?;
+        }
         let limits = limits(running)?;
+        exit::budget_is_from(&limits.memory_from);
         let budget = Budget::new(limits.memory);
         exit::cancel_on_signals(cancel, &budget)?;
         let progress = Arc::new(Progress::new(running.progress, running.quiet));

@@ -121,12 +121,17 @@ impl<'a> Write<'a> {
         Some((height, width.saturating_mul((TARGET_BYTES / block).max(1))))
     }
 
+    /// The plan of one pass, and what it reads.
+    fn plan(&self, made: (DataType, u64), sink: &dyn Sink) -> Result<(Plan, Vec<Input<'_>>)> {
+        let chunk = self.chunk.or_else(|| self.narrow(made, sink));
+        let image = Input { source: self.source, channels: self.channels.clone() };
+        let inputs: Vec<_> = std::iter::once(image).chain(self.mask.clone()).collect();
+        Ok((Plan::write(self.stage, &inputs, self.window, chunk, made, sink)?, inputs))
+    }
+
     /// One pass, the last of so many.
-    fn pass(self, runtime: &Runtime, map: &dyn Map, sink: Box<dyn Sink>, passes: usize) -> Result<()> {
-        let chunk = self.chunk.or_else(|| self.narrow(map.output(), &*sink));
-        let image = Input { source: self.source, channels: self.channels };
-        let inputs: Vec<_> = std::iter::once(image).chain(self.mask).collect();
-        let plan = Plan::write(self.stage, &inputs, self.window, chunk, map.output(), &*sink)?;
+    fn pass(&self, runtime: &Runtime, map: &dyn Map, sink: Box<dyn Sink>, passes: usize) -> Result<()> {
+        let (plan, inputs) = self.plan(map.output(), &*sink)?;
         runtime.write(&plan.with_passes(passes), &inputs, map, sink)
     }
 }
@@ -144,25 +149,42 @@ impl Opened<'_> {
             To::Image(sink) => return job.pass(runtime, map, sink, passes),
             To::Pyramid(pyramid, halve) => (pyramid, halve),
         };
-        let (metadata, nodata, chunk) = (job.metadata, job.nodata, job.chunk);
-        job.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes)?;
         let (dtype, channels) = map.output();
-        for level in (2..pyramid.levels()).step_by(2) {
+        // Makes a pair of levels of the one above it.
+        let reduced = |level: usize, run: &dyn Fn(&Write<'_>, Box<dyn Sink>) -> Result<()>| {
             let options = OpenOptions { level: level as u64 - 1, io: IoMode::Read, ..OpenOptions::default() };
             let above = outcrop_reader::open(&pyramid.readable_path(), &options)?;
-            let source = Halved::new(above, halve.clone());
-            let job = Write {
+            let source = Halved::new(above, halve.clone(), pyramid.block_bytes());
+            let write = Write {
                 stage: &format!("levels from {level}"),
                 window: source.image().extent.rect(),
                 source: &source,
                 channels: Channels::all(channels),
                 mask: None,
-                chunk,
-                metadata,
-                nodata,
+                chunk: job.chunk,
+                metadata: job.metadata,
+                nodata: job.nodata,
             };
-            job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?, 1)?;
+            run(&write, pyramid.sink(level, halve.clone())?)
+        };
+        let pairs = || (2..pyramid.levels()).step_by(2);
+        let make = |write: &Write<'_>, sink: Box<dyn Sink>| {
+            write.pass(runtime, &Convert::new(dtype, channels), sink, 1)
+        };
+        // What does not fit is said before the first pass, not after it.
+        let check = |write: &Write<'_>, sink: Box<dyn Sink>| {
+            runtime.ensure_fits(&write.plan((dtype, channels), &*sink)?.0)
+        };
+        if !runtime.is_planning() {
+            pairs().try_for_each(|level| reduced(level, &check))?;
         }
+        let base = job.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes);
+        if runtime.is_planning() {
+            // Each answers that it was only planned.
+            pairs().for_each(|level| drop(reduced(level, &make)));
+        }
+        base?;
+        pairs().try_for_each(|level| reduced(level, &make))?;
         pyramid.finish()
     }
 }
