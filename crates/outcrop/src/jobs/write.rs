@@ -121,6 +121,12 @@ impl<'a> Write<'a> {
         Some((height, width.saturating_mul((TARGET_BYTES / block).max(1))))
     }
 
+    /// The job that makes a level of the one above it, which `source` halves.
+    fn reduced<'b>(&'b self, source: &'b Halved, stage: &'b str, channels: u64) -> Write<'b> {
+        let window = source.image().extent.rect();
+        Write { stage, source, window, channels: Channels::all(channels), mask: None, ..*self }
+    }
+
     /// The plan of one pass, and what it reads.
     fn plan(&self, made: (DataType, u64), sink: &dyn Sink) -> Result<(Plan, Vec<Input<'_>>)> {
         let chunk = self.chunk.or_else(|| self.narrow(made, sink));
@@ -150,41 +156,33 @@ impl Opened<'_> {
             To::Pyramid(pyramid, halve) => (pyramid, halve),
         };
         let (dtype, channels) = map.output();
-        // Makes a pair of levels of the one above it.
-        let reduced = |level: usize, run: &dyn Fn(&Write<'_>, Box<dyn Sink>) -> Result<()>| {
+        // What a pair of levels is made of, and what that is called.
+        let above = |level: usize| -> Result<(Halved, String)> {
             let options = OpenOptions { level: level as u64 - 1, io: IoMode::Read, ..OpenOptions::default() };
             let above = outcrop_reader::open(&pyramid.readable_path(), &options)?;
-            let source = Halved::new(above, halve.clone(), pyramid.block_bytes());
-            let write = Write {
-                stage: &format!("levels from {level}"),
-                window: source.image().extent.rect(),
-                source: &source,
-                channels: Channels::all(channels),
-                mask: None,
-                chunk: job.chunk,
-                metadata: job.metadata,
-                nodata: job.nodata,
-            };
-            run(&write, pyramid.sink(level, halve.clone())?)
+            Ok((Halved::new(above, halve.clone(), pyramid.block_bytes()), format!("levels from {level}")))
         };
         let pairs = || (2..pyramid.levels()).step_by(2);
-        let make = |write: &Write<'_>, sink: Box<dyn Sink>| {
-            write.pass(runtime, &Convert::new(dtype, channels), sink, 1)
-        };
-        // What does not fit is said before the first pass, not after it.
-        let check = |write: &Write<'_>, sink: Box<dyn Sink>| {
-            runtime.ensure_fits(&write.plan((dtype, channels), &*sink)?.0)
-        };
         if !runtime.is_planning() {
-            pairs().try_for_each(|level| reduced(level, &check))?;
+            // What does not fit is said before the first pass, not after it.
+            for level in pairs() {
+                let (source, stage) = above(level)?;
+                let sink = pyramid.sink(level, halve.clone())?;
+                runtime.ensure_fits(&job.reduced(&source, &stage, channels).plan(map.output(), &*sink)?.0)?;
+            }
         }
-        let base = job.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes);
-        if runtime.is_planning() {
-            // Each answers that it was only planned.
-            pairs().for_each(|level| drop(reduced(level, &make)));
+        let mut done = job.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes);
+        for level in pairs() {
+            // Jobs that are only planned end where their plans are made, each of them.
+            if done.is_err() && !runtime.is_planning() {
+                break;
+            }
+            let (source, stage) = above(level)?;
+            let sink = pyramid.sink(level, halve.clone())?;
+            let map = Convert::new(dtype, channels);
+            done = job.reduced(&source, &stage, channels).pass(runtime, &map, sink, 1);
         }
-        base?;
-        pairs().try_for_each(|level| reduced(level, &make))?;
+        done?;
         pyramid.finish()
     }
 }
