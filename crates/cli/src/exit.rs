@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use outcrop::{Budget, CancelToken, Error};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Failed.
 const FAILED: u8 = 1;
@@ -165,15 +165,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Signals that come within this time are one: `timeout` and batch systems send each to the process and to its group.
 const ONE_SIGNAL: Duration = Duration::from_millis(500);
 
-/// Lets INT, TERM and USR1 cancel the run; a second one, a while later, removes the unfinished output and ends the
+/// Lets INT, TERM, USR1 and HUP (but for one that `nohup` has switched off) cancel the run; a second one, a while later, removes the unfinished output and ends the
 /// process at once.
 ///
 /// # Errors
 /// Where the system takes no handler.
 pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Result<()> {
-    let signals = [SIGINT, SIGTERM, SIGUSR1];
+    let mut signals = vec![SIGINT, SIGTERM, SIGUSR1];
+    if !is_ignored(SIGHUP) {
+        signals.push(SIGHUP);
+    }
     let stopping = Arc::new(AtomicBool::new(false));
-    for signal in signals {
+    for &signal in &signals {
         let stopping = Arc::clone(&stopping);
         let end_at_once = move || {
             if stopping.load(Ordering::SeqCst) {
@@ -195,6 +198,16 @@ pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Re
         }
     })?;
     Ok(())
+}
+
+/// Whether whoever started this process has it ignore a signal.
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all-zero bytes are a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live sigaction; without a new action the call only asks for the present one.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
 }
 
 #[cfg(test)]
