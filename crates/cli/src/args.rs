@@ -23,7 +23,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 usage, 4 done but bad blocks were filled,
 5 does not fit the memory budget, 75 stopped and saved (run it again),
-130/143/138 stopped by INT/TERM/USR1.";
+130/143/138/129 stopped by INT/TERM/USR1/HUP.";
 
 /// Images bigger than memory, in parallel and in bounded memory
 #[derive(Debug, Parser)]
@@ -91,6 +91,8 @@ pub(crate) struct Info {
     pub(crate) dtype: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
 }
 
 #[derive(Debug, Args)]

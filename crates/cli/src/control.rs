@@ -1,8 +1,9 @@
 //! What surrounds a job: its checkpoint, its plan where only that is asked for, its report, its bad blocks.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{Read, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -135,6 +136,28 @@ pub(crate) fn bad_json(bad: &BadBlock) -> Json {
     })
 }
 
+/// Refuses a report that could not be written at the end of a run, perhaps hours later.
+pub(crate) fn check_report(path: &Path) -> outcrop::Result<()> {
+    let probe = || match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        Ok(found) if found.is_file() => OpenOptions::new().append(true).open(path).map(drop),
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let mut name = OsString::from(".");
+            name.push(path.file_name().ok_or(ErrorKind::InvalidFilename)?);
+            name.push(".outcrop-probe");
+            let hidden = path.with_file_name(name);
+            File::create(&hidden)?;
+            fs::remove_file(hidden)
+        }
+    };
+    probe().map_err(|e| unwritten(path, e))
+}
+
+fn unwritten(path: &Path, source: std::io::Error) -> outcrop::Error {
+    outcrop::Error::Io { what: format!("write the report {} (--report)", path.display()), source }
+}
+
 /// Writes the report of a run.
 pub(crate) fn write_report(
     path: &Path,
@@ -195,6 +218,5 @@ pub(crate) fn write_report(
         "bad_blocks_not_listed": more,
     });
     let text = serde_json::to_string_pretty(&object)? + "\n";
-    let failed = |e| outcrop::Error::Io { what: format!("write the report {}", path.display()), source: e };
-    Ok(fs::write(path, text).map_err(failed)?)
+    Ok(fs::write(path, text).map_err(|e| unwritten(path, e))?)
 }

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use outcrop::{Budget, CancelToken, Error};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Failed.
 const FAILED: u8 = 1;
@@ -68,6 +68,14 @@ pub(crate) fn code(outcome: anyhow::Result<()>, cancel: &CancelToken) -> ExitCod
     ExitCode::from(code_of(&error))
 }
 
+/// Who set the memory budget, once it is known.
+static BUDGET_FROM: OnceLock<String> = OnceLock::new();
+
+/// Has messages on the budget say who set it.
+pub(crate) fn budget_is_from(whom: &str) {
+    let _ = BUDGET_FROM.set(whom.into());
+}
+
 /// Prints what failed: the places that were added on the way, then the library's own message.
 pub(crate) fn say_error(error: &anyhow::Error) {
     let mut parts = Vec::new();
@@ -78,7 +86,13 @@ pub(crate) fn say_error(error: &anyhow::Error) {
             break;
         }
     }
-    say(&parts.join(": "));
+    let mut text = parts.join(": ");
+    if let (Some(Error::Budget { .. }), Some(whom)) = (root(error), BUDGET_FROM.get())
+        && whom != "--memory"
+    {
+        text = text.replace("(raise --memory)", &format!("({whom}; raise --memory)"));
+    }
+    say(&text);
 }
 
 /// Whether an error ends the whole command, not just the work on one of its inputs.
@@ -151,15 +165,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Signals that come within this time are one: `timeout` and batch systems send each to the process and to its group.
 const ONE_SIGNAL: Duration = Duration::from_millis(500);
 
-/// Lets INT, TERM and USR1 cancel the run; a second one, a while later, removes the unfinished output and ends the
+/// Lets INT, TERM, USR1 and HUP (but for one that `nohup` has switched off) cancel the run; a second one, a while later, removes the unfinished output and ends the
 /// process at once.
 ///
 /// # Errors
 /// Where the system takes no handler.
 pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Result<()> {
-    let signals = [SIGINT, SIGTERM, SIGUSR1];
+    let mut signals = vec![SIGINT, SIGTERM, SIGUSR1];
+    if !is_ignored(SIGHUP) {
+        signals.push(SIGHUP);
+    }
     let stopping = Arc::new(AtomicBool::new(false));
-    for signal in signals {
+    for &signal in &signals {
         let stopping = Arc::clone(&stopping);
         let end_at_once = move || {
             if stopping.load(Ordering::SeqCst) {
@@ -181,6 +198,16 @@ pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Re
         }
     })?;
     Ok(())
+}
+
+/// Whether whoever started this process has it ignore a signal.
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all-zero bytes are a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live sigaction; without a new action the call only asks for the present one.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,11 @@ impl Session {
         options: &str,
     ) -> anyhow::Result<Session> {
         apart(running, inputs, "an input")?;
+        if let Some(report) = running.report.as_ref().filter(|_| running.plan.is_none()) {
+            control::check_report(report)?;
+        }
         let limits = limits(running)?;
+        exit::budget_is_from(&limits.memory_from);
         let budget = Budget::new(limits.memory);
         exit::cancel_on_signals(cancel, &budget)?;
         let progress = Arc::new(Progress::new(running.progress, running.quiet));
@@ -200,14 +204,9 @@ pub(crate) fn open_at(
 
 /// The part of an image that was asked for.
 pub(crate) fn region(reading: &Reading, running: &Running, image: &Image) -> outcrop::Result<Region> {
-    Ok(Region { chunk: running.chunk, ..part(reading, image)? })
-}
-
-/// The same for who does not run anything.
-pub(crate) fn part(reading: &Reading, image: &Image) -> outcrop::Result<Region> {
     let count = image.extent.channels;
     let channels = reading.channels.as_ref().map(|list| list.select(count)).transpose()?;
-    Ok(Region { window: reading.window, channels, chunk: None })
+    Ok(Region { window: reading.window, channels, chunk: running.chunk })
 }
 
 /// The sample types of a raw input and of the output: `--dtype` is the input's where the input is raw.

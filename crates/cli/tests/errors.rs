@@ -123,6 +123,15 @@ fn a_report_over_the_data_beside_a_header_is_refused() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_refused_before_anything_is_done() {
+    let folder = folder();
+    for report in ["nowhere/r.json", "."] {
+        let line = folder.refused(1, &["mean", "a.npy", "m.npy", "--report", report]);
+        says(&line, &["write the report", report, "--report"]);
+    }
+}
+
+#[test]
 fn a_report_or_checkpoint_over_another_file_of_the_run_is_refused() {
     let folder = folder();
     std::os::unix::fs::symlink("a.npy", folder.path("link.npy")).unwrap();

@@ -40,6 +40,67 @@ fn sixty_four_open_files_are_enough() {
     let outcome = limited(&folder, "-n 64", &["convert", "in.tif", "out.npy", "-j", "16", "-q"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     assert!(folder.read("out.npy") == folder.read("in.npy"));
+
+    let saved = ["--checkpoint", "run.ckpt", "--report", "r.json", "-j", "16", "-q"];
+    let outcome =
+        limited(&folder, "-n 64", &[&["pyramid", "in.tif", "out.tif", "--cog"], &saved[..]].concat());
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn results_that_cannot_be_written_are_an_error() {
+    let folder = noise();
+    for args in [
+        &["stats", "in.npy"][..],
+        &["stats", "in.npy", "--json"],
+        &["checksum", "in.npy"],
+        &["verify", "in.npy"],
+        &["compare", "in.npy", "in.npy"],
+        &["mean", "in.npy"],
+        &["reduce", "max", "in.npy", "--over", "yx"],
+        &["info", "in.npy"],
+        &["formats"],
+        &["stats", "in.npy", "--plan"],
+        &["convert", "in.npy", "-", "--to", "raw"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let mut command = folder.command(args);
+        command.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        let outcome = command.spawn().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8(outcome.stderr).unwrap();
+        assert_eq!((outcome.status.code(), stderr.lines().count()), (Some(1), 1), "{args:?}: {stderr}");
+        assert!(stderr.contains("No space left"), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn nobody_to_talk_to_is_no_failure() {
+    let folder = noise();
+    let wanted = folder.ok(&["checksum", "in.npy"]);
+    let shell = |script: &str| {
+        let mut shell = Command::new("sh");
+        shell
+            .current_dir(folder.path("."))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_outcrop")]);
+        finish(shell)
+    };
+    for script in [
+        "exec \"$1\" checksum in.npy -v --progress json 2>&-",
+        "exec \"$1\" checksum in.npy -v --progress json 2>/dev/full",
+        "exec \"$1\" checksum in.npy -v --progress plain <&-",
+    ] {
+        let outcome = shell(script);
+        assert_eq!(outcome.code, Some(0), "{script}: {}", outcome.stderr);
+        assert!(outcome.stdout == wanted, "{script}");
+    }
+    assert_eq!(shell("exec \"$1\" checksum in.npy >&-").code, Some(0));
+    // An output must never land in a descriptor that stands for the standard ones.
+    assert_eq!(shell("exec \"$1\" convert in.npy out.npy -v <&- >&- 2>&-").code, Some(0));
+    assert!(folder.read("out.npy") == folder.read("in.npy"));
 }
 
 #[test]
@@ -49,6 +110,19 @@ fn a_gigabyte_of_address_space_gives_a_result_or_an_error() {
     let outcome = limited(&folder, "-v 1048576", &["checksum", "in.npy", "-j", "2", "--memory", "64MiB"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     assert!(outcome.stdout == wanted);
+
+    // Nobody says how much memory: what the address space leaves.
+    folder.ok(&["convert", "in.npy", "in.tif", "-q", "--co", "COMPRESS=ZSTD"]);
+    for args in [
+        &["checksum", "in.npy", "-v"][..],
+        &["convert", "in.tif", "out.npy", "-v", "-j", "16"],
+        &["pyramid", "in.tif", "out.tif", "-v", "-j", "4", "--cog"],
+    ] {
+        let outcome = limited(&folder, "-v 1048576", args);
+        assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("half of the address space (ulimit -v)"), "{}", outcome.stderr);
+    }
+    assert!(folder.read("out.npy") == folder.read("in.npy"));
 
     // A file that cannot be mapped whole.
     sparse(&folder.path("big.raw"), 60_000 * 50_000);

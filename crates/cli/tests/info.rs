@@ -80,3 +80,13 @@ fn sizes_of_each_page_and_level_are_listed() {
     // Without --sizes nothing more is opened.
     assert!(folder.json(&["info", "b.tif", "--json"])["image"].get("sizes").is_none());
 }
+
+#[test]
+fn options_of_a_run_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.write("a.npy", &npy("|u1", &[2, 3], &[0; 6]));
+    for flag in ["--plan", "--report=r.json", "--checkpoint=c"] {
+        let refused = folder.refused(2, &["info", "a.npy", flag]);
+        assert!(refused.contains(flag.split('=').next().unwrap()), "{refused}");
+    }
+}

@@ -90,6 +90,50 @@ fn a_budget_too_small_for_a_chunk_says_what_is_needed() {
 }
 
 #[test]
+fn a_pyramid_whose_later_levels_do_not_fit_is_refused_before_the_first() {
+    let folder = Folder::new();
+    folder.ok(&["generate", "noise", "in.npy", "-q", "--width", "4500", "--height", "5000"]);
+    for more in [&["--co", "COMPRESS=PACKBITS"][..], &["--co", "COMPRESS=ZSTD", "--cog"]] {
+        let args = [&["pyramid", "in.npy", "out.tif"], more].concat();
+        let lines = folder.ok(&[&args[..], &["--plan=json"]].concat());
+        let plans: Vec<Json> = lines
+            .split(|&b| b == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        let least: Vec<u64> =
+            plans.iter().map(|plan| plan["plan"]["least_bytes"].as_u64().unwrap()).collect();
+        assert!(least.len() > 1 && least[1] > least[0], "{least:?}");
+        let most = *least.iter().max().unwrap();
+        let refused = folder.refused(5, &[&args[..], &["--memory", &(most - 1).to_string()]].concat());
+        assert!(refused.contains("needs at least"), "{refused}");
+        folder.ok(&[&args[..], &["--memory", &most.to_string(), "--report", "r.json", "-q"]].concat());
+        let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+        let ran = report["plans"].as_array().unwrap();
+        // It is the plans that run.
+        assert!(ran.iter().map(|plan| plan["least_bytes"].as_u64().unwrap()).eq(least), "{report}");
+        std::fs::remove_file(folder.path("out.tif")).unwrap();
+        std::fs::remove_file(folder.path("r.json")).unwrap();
+    }
+}
+
+#[test]
+fn a_budget_that_is_too_small_says_who_set_it() {
+    let folder = Folder::new();
+    folder.write("a.npy", &npy("|u1", &[512, 1024, 3], &[1; 512 * 1024 * 3]));
+    for (name, value, says) in [
+        ("OUTCROP_MEMORY", "1KiB", "(OUTCROP_MEMORY; raise --memory)"),
+        ("SLURM_MEM_PER_NODE", "1", "(80 % of Slurm's memory per task; raise --memory)"),
+    ] {
+        let mut command = folder.command(&["stats", "a.npy"]);
+        command.env(name, value);
+        let outcome = crate::util::finish(command);
+        assert_eq!(outcome.code, Some(5), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn verbose_says_who_set_the_limits() {
     let folder = Folder::new();
     folder.write("a.npy", &npy("|u1", &[2, 2], &[1; 4]));

@@ -1,6 +1,7 @@
 //! Runs that are stopped, and readers that leave early.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -54,11 +55,35 @@ fn stopped(signal: i32, times: usize) -> (Folder, Option<i32>, String) {
 
 #[test]
 fn signals_end_the_run_with_their_code_and_leave_nothing() {
-    for (signal, wanted) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGUSR1, 138)] {
+    for (signal, wanted) in
+        [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGUSR1, 138), (libc::SIGHUP, 129)]
+    {
         let (folder, code, stderr) = stopped(signal, 1);
         assert_eq!(code, Some(wanted), "{stderr}");
         assert_eq!(folder.names(), ["big.raw"], "signal {signal}");
     }
+}
+
+#[test]
+fn a_terminal_that_goes_away_is_nothing_to_nohup() {
+    let folder = Folder::new();
+    folder.ok(&["generate", "noise", "in.npy", "-q", "--width", "1400", "--height", "1200"]);
+    let mut command = folder.command(&["convert", "in.npy", "-", "--to", "raw", "-q"]);
+    // SAFETY: signal is async-signal-safe, as what runs between fork and exec must be.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 10]).unwrap();
+    send(&child, libc::SIGHUP);
+    std::thread::sleep(Duration::from_millis(50));
+    let mut rest = Vec::new();
+    out.read_to_end(&mut rest).unwrap();
+    assert_eq!((code(&mut child), rest.len()), (Some(0), 1400 * 1200 * 3 - 10));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod pyramid;
 mod reduce;
 mod run_control;
 mod schema;
+mod shims;
 mod signals;
 mod stats;
 mod turn;

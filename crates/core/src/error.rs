@@ -103,6 +103,9 @@ struct Bytes(u64);
 impl std::fmt::Display for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 == 1 {
+            return f.write_str("1 byte");
+        }
         if self.0 < 10_000 {
             return write!(f, "{} bytes", self.0);
         }

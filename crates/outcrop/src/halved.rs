@@ -7,22 +7,25 @@ use outcrop_core::{
     Scratch, Source,
 };
 
-/// The next level of the pyramid that another source is a level of.
+/// The next level of the pyramid that another source is a level of. It is asked for whole tiles of that level.
 pub(crate) struct Halved {
     image: Image,
     inner: Box<dyn Source>,
     halve: Arc<dyn Halve>,
+    /// The most bytes that a stored block of the other source takes.
+    block_bytes: u64,
 }
 
 impl Halved {
-    /// Half of a source.
-    pub(crate) fn new(inner: Box<dyn Source>, halve: Arc<dyn Halve>) -> Halved {
+    /// Half of a source whose stored blocks take so many bytes at most, those included that are not there yet: plans
+    /// are made before.
+    pub(crate) fn new(inner: Box<dyn Source>, halve: Arc<dyn Halve>, block_bytes: u64) -> Halved {
         let mut image = inner.image().clone();
         image.extent = image.extent.halved();
         if let BlockLayout::Tiles { height, width, .. } = &mut image.layout {
             (*height, *width) = (height.div_ceil(2), width.div_ceil(2));
         }
-        Halved { image, inner, halve }
+        Halved { image, inner, halve, block_bytes }
     }
 
     /// The pixels of the inner source that a rectangle is made of.
@@ -56,7 +59,19 @@ impl Source for Halved {
     }
 
     fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost> {
-        let mut cost = self.inner.cost((shape.0.saturating_mul(2), shape.1.saturating_mul(2)), channels)?;
+        /// What a positioned read takes along for each block.
+        const GAP: u64 = 64;
+        let whole = self.inner.image().extent;
+        let doubled = |n: u64, all: u64| n.saturating_mul(2).min(all);
+        let shape_above = (doubled(shape.0, whole.height), doubled(shape.1, whole.width));
+        let mut cost = self.inner.cost(shape_above, channels)?;
+        if let BlockLayout::Tiles { height, width, planar } = self.inner.image().layout {
+            let tiles =
+                shape_above.0.div_ceil(height.max(1)).saturating_mul(shape_above.1.div_ceil(width.max(1)));
+            let planes = if planar { channels.len() as u64 } else { 1 };
+            cost.stored_bytes =
+                tiles.saturating_mul(planes).saturating_mul(self.block_bytes.saturating_add(GAP));
+        }
         let pixel = (channels.len() * self.image.dtype.bytes()) as u64;
         let made = shape.0.saturating_mul(shape.1).saturating_mul(pixel);
         cost.scratch_bytes = cost.scratch_bytes.saturating_add(made);

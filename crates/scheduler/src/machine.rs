@@ -188,7 +188,10 @@ pub fn parse_memory(text: &str, whole: Option<u64>) -> Result<u64, String> {
         Ok(whole) => whole.checked_mul(scale).ok_or("a size below 16 EiB")?,
         Err(_) => {
             let bytes = number.parse::<f64>().map_err(|_| FORMS.to_string())? * scale as f64;
-            if !(bytes.is_finite() && (0.0..u64::MAX as f64).contains(&bytes)) {
+            if bytes.is_nan() || bytes < 0.0 {
+                return Err(FORMS.into());
+            }
+            if bytes >= u64::MAX as f64 {
                 return Err("a size below 16 EiB".into());
             }
             bytes as u64

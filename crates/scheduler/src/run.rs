@@ -110,6 +110,23 @@ impl Runtime {
         self
     }
 
+    /// Whether jobs stop where their plan is made.
+    pub fn is_planning(&self) -> bool {
+        self.plans_only
+    }
+
+    /// Looks whether a job that comes later will fit the budget, when it has that to itself.
+    ///
+    /// # Errors
+    /// [`Error::Budget`] where it does not.
+    pub fn ensure_fits(&self, plan: &Plan) -> Result<()> {
+        let (facts, budget) = (PlanFacts::of(plan, self), self.options.budget.total());
+        match facts.least_bytes {
+            needed if needed > budget => Err(Error::Budget { needed, budget }),
+            _ => Ok(()),
+        }
+    }
+
     /// The checkpoint, if there is one.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()

@@ -224,17 +224,18 @@ impl PartialFile {
     }
 
     /// Publishes two files that belong together, this one first: who sees the second finds the first. Where the
-    /// second's name has been taken, the first is withdrawn, unless it has replaced another.
+    /// second does not get its name, the first is withdrawn, unless it has replaced another.
     ///
     /// # Errors
     /// As [`publish`](PartialFile::publish).
-    pub fn publish_before(mut self, second: PartialFile) -> Result<()> {
-        self.publish_here()?;
-        second.publish().inspect_err(|_| {
-            if self.overwrite == Overwrite::Refuse {
-                let _ = fs::remove_file(&self.path);
-            }
-        })
+    pub fn publish_before(mut self, mut second: PartialFile) -> Result<()> {
+        let done = self.publish_here().and_then(|()| second.publish_here());
+        // A name may have been given though it is an error: the folder could not be made durable.
+        let alone = self.is_published() && !second.is_published();
+        if done.is_err() && alone && self.overwrite == Overwrite::Refuse {
+            let _ = fs::remove_file(&self.path);
+        }
+        done
     }
 
     fn publish_here(&mut self) -> Result<()> {

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
-use outcrop::{BlockLayout, GeoValue, Image, Rect, Region};
+use outcrop::{BlockLayout, Error, GeoValue, Image, Rect, Region};
 use serde_json::{Map, Value as Json, json};
 
-use crate::args::Info;
+use crate::args::{Info, Running};
 use crate::commands::sizes;
 use crate::json::{self, Float, Number, SCHEMA};
 use crate::resolve;
@@ -19,10 +19,12 @@ const SHOWN: usize = 20;
 
 /// Describes each input.
 pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
+    resolve::limits(&args.running)?;
+    refuse(&args.running)?;
     let mut shown = 0;
     resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
-        let region = resolve::part(&args.reading, source.image())
+        let region = resolve::region(&args.reading, &args.running, source.image())
             .and_then(|region| region.resolve(source.image()).map(|_| region))
             .with_context(|| path.display().to_string())?;
         if args.json {
@@ -42,6 +44,19 @@ pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
         }
         Ok(write!(out, "{gap}{text}").and_then(|()| out.flush())?)
     })
+}
+
+/// Refuses what is for commands that read pixels, rather than to ignore it.
+fn refuse(running: &Running) -> outcrop::Result<()> {
+    let given = [
+        ("--plan", running.plan.is_some()),
+        ("--report", running.report.is_some()),
+        ("--checkpoint", running.checkpoint.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Error::Usage(format!("info reads no pixels: leave out {flag}"))),
+        None => Ok(()),
+    }
 }
 
 /// The file's own name: results never hold paths, which differ from machine to machine.

@@ -145,18 +145,29 @@ impl<'a> Write<'a> {
         Some((height, width.saturating_mul((TARGET_BYTES / block).max(1))))
     }
 
+    /// The job that makes a level of the one above it, which `source` halves.
+    fn reduced<'b>(&'b self, source: &'b Halved, stage: &'b str, channels: u64) -> Write<'b> {
+        let window = source.image().extent.rect();
+        Write { stage, source, window, channels: Channels::all(channels), mask: None, ..*self }
+    }
+
+    /// The plan of one pass, and what it reads.
+    fn plan(&self, made: (DataType, u64), sink: &dyn Sink) -> Result<(Plan, Vec<Input<'_>>)> {
+        let chunk = self.chunk.or_else(|| self.narrow(made, sink));
+        let image = Input { source: self.source, channels: self.channels.clone() };
+        let inputs: Vec<_> = std::iter::once(image).chain(self.mask.clone()).collect();
+        Ok((Plan::write(self.stage, &inputs, self.window, chunk, made, sink)?, inputs))
+    }
+
     /// One pass, the last of so many.
     pub(super) fn pass(
-        self,
+        &self,
         runtime: &Runtime,
         map: &dyn Map,
         sink: Box<dyn Sink>,
         passes: usize,
     ) -> Result<()> {
-        let chunk = self.chunk.or_else(|| self.narrow(map.output(), &*sink));
-        let image = Input { source: self.source, channels: self.channels };
-        let inputs: Vec<_> = std::iter::once(image).chain(self.mask).collect();
-        let plan = Plan::write(self.stage, &inputs, self.window, chunk, map.output(), &*sink)?;
+        let (plan, inputs) = self.plan(map.output(), &*sink)?;
         runtime.write(&plan.with_passes(passes), &inputs, map, sink)
     }
 }
@@ -188,32 +199,41 @@ impl Opened<'_> {
 impl Write<'_> {
     /// Fills all levels of a pyramid; the first pass is the last of so many.
     fn levels(
-        self,
+        &self,
         runtime: &Runtime,
         map: &dyn Map,
         pyramid: &TiffPyramid,
         halve: &Arc<dyn Halve>,
         passes: usize,
     ) -> Result<()> {
-        let (metadata, nodata, chunk) = (self.metadata, self.nodata, self.chunk);
-        self.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes)?;
         let (dtype, channels) = map.output();
-        for level in (2..pyramid.levels()).step_by(2) {
+        // What a pair of levels is made of, and what that is called.
+        let above = |level: usize| -> Result<(Halved, String)> {
             let options = OpenOptions { level: level as u64 - 1, io: IoMode::Read, ..OpenOptions::default() };
             let above = outcrop_reader::open(&pyramid.readable_path(), &options)?;
-            let source = Halved::new(above, halve.clone());
-            let job = Write {
-                stage: &format!("levels from {level}"),
-                window: source.image().extent.rect(),
-                source: &source,
-                channels: Channels::all(channels),
-                mask: None,
-                chunk,
-                metadata,
-                nodata,
-            };
-            job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?, 1)?;
+            Ok((Halved::new(above, halve.clone(), pyramid.block_bytes()), format!("levels from {level}")))
+        };
+        let pairs = || (2..pyramid.levels()).step_by(2);
+        if !runtime.is_planning() {
+            // What does not fit is said before the first pass, not after it.
+            for level in pairs() {
+                let (source, stage) = above(level)?;
+                let sink = pyramid.sink(level, halve.clone())?;
+                runtime
+                    .ensure_fits(&self.reduced(&source, &stage, channels).plan(map.output(), &*sink)?.0)?;
+            }
         }
-        Ok(())
+        let mut done = self.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes);
+        for level in pairs() {
+            // Jobs that are only planned end where their plans are made, each of them.
+            if done.is_err() && !runtime.is_planning() {
+                break;
+            }
+            let (source, stage) = above(level)?;
+            let sink = pyramid.sink(level, halve.clone())?;
+            let map = Convert::new(dtype, channels);
+            done = self.reduced(&source, &stage, channels).pass(runtime, &map, sink, 1);
+        }
+        done
     }
 }

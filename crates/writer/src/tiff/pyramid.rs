@@ -195,6 +195,12 @@ impl TiffPyramid {
         self.shared.levels.len()
     }
 
+    /// The most bytes that a block of any level takes in the file.
+    pub fn block_bytes(&self) -> u64 {
+        let bounds = self.shared.levels.iter().map(|level| level.encoder.block_bound() as u64);
+        bounds.max().unwrap_or(0)
+    }
+
     /// The file in which levels stand that are complete: a TIFF, to be read while further ones are made.
     pub fn readable_path(&self) -> PathBuf {
         let Shared { file, cloud, .. } = &*self.shared;

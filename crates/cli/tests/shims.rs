@@ -1,0 +1,249 @@
+//! System calls that fail, are interrupted or tell another time: `shim.c` stands between the binary and the system.
+//! Needs Linux, glibc and a C compiler; where there is none the tests say so and pass.
+
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::util::{Folder, Outcome, finish};
+
+/// Runs with the shim between.
+struct Shimmed {
+    folder: Folder,
+    shim: PathBuf,
+}
+
+impl Shimmed {
+    /// A folder with noise in a `.npy` file and in compressed tiles.
+    fn new() -> Option<Shimmed> {
+        let folder = Folder::new();
+        let shim = folder.path("shim.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim.c");
+        let made = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&shim)
+            .args([source, "-ldl"])
+            .output();
+        if !cfg!(all(target_os = "linux", target_env = "gnu"))
+            || !made.is_ok_and(|made| made.status.success())
+        {
+            eprintln!("no C compiler for the shim: skipped");
+            return None;
+        }
+        folder.ok(&["generate", "noise", "in.npy", "-q", "--width", "700", "--height", "600"]);
+        let tiles = [
+            "--co",
+            "TILED=YES",
+            "--co",
+            "BLOCKXSIZE=64",
+            "--co",
+            "BLOCKYSIZE=64",
+            "--co",
+            "COMPRESS=DEFLATE",
+        ];
+        folder.ok(&[&["convert", "in.npy", "in.tif", "-q"], &tiles[..]].concat());
+        Some(Shimmed { folder, shim })
+    }
+
+    fn command(&self, mode: &str, args: &[&str]) -> Command {
+        let mut command = self.folder.command(args);
+        command.env("LD_PRELOAD", &self.shim).env("OUTCROP_SHIM", mode);
+        command.env("SHIM_FIRED", self.folder.path("fired"));
+        command
+    }
+
+    fn run(&self, mode: &str, args: &[&str]) -> Outcome {
+        finish(self.command(mode, args))
+    }
+
+    /// Whether a fault struck since this was last asked.
+    fn fired(&self) -> bool {
+        std::fs::remove_file(self.folder.path("fired")).is_ok()
+    }
+}
+
+/// Jobs of all kinds; each with its output, if it has one.
+const JOBS: [(&[&str], Option<&str>); 9] = [
+    (&["stats", "in.tif", "--json", "--io", "read"], None),
+    (&["stats", "in.npy", "--json", "--io", "map"], None),
+    (&["checksum", "in.npy", "--io", "read"], None),
+    (&["mean", "in.tif", "out.npy", "--io", "map"], Some("out.npy")),
+    (&["convert", "in.tif", "out.raw"], Some("out.raw")),
+    (&["convert", "in.tif", "out.hdr"], Some("out.raw")),
+    (&["convert", "in.npy", "out.tif", "--co", "COMPRESS=ZSTD"], Some("out.tif")),
+    (
+        &["pyramid", "in.tif", "out.tif", "--co", "BLOCKXSIZE=64", "--co", "BLOCKYSIZE=64", "-q"],
+        Some("out.tif"),
+    ),
+    (
+        &["pyramid", "in.tif", "out.tif", "--co", "BLOCKXSIZE=64", "--co", "BLOCKYSIZE=64", "-q", "--cog"],
+        Some("out.tif"),
+    ),
+];
+
+/// What a job answers when nothing is wrong: standard output and the output's bytes. Removes the output.
+fn wanted(shimmed: &Shimmed, args: &[&str], output: Option<&str>) -> (Vec<u8>, Vec<u8>) {
+    let stdout = shimmed.folder.ok(args);
+    (stdout, taken(shimmed, output))
+}
+
+fn taken(shimmed: &Shimmed, output: Option<&str>) -> Vec<u8> {
+    let Some(output) = output else { return Vec::new() };
+    let bytes = shimmed.folder.read(output);
+    std::fs::remove_file(shimmed.folder.path(output)).unwrap();
+    let _ = std::fs::remove_file(shimmed.folder.path("out.hdr"));
+    bytes
+}
+
+#[test]
+fn a_call_that_fails_is_an_error_or_changes_nothing() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    let mut struck = 0;
+    for (args, output) in JOBS {
+        let right = wanted(&shimmed, args, output);
+        let before = shimmed.folder.names();
+        for call in ["read", "write", "pread", "pwrite", "fsync", "ftruncate", "madvise"] {
+            // The first ones, then ever fewer.
+            for n in [0, 1, 2, 3, 5, 9, 20, 60, 150] {
+                let what = format!("{args:?} whose {call} {n} fails");
+                let outcome = shimmed.run(&format!("fail={call}:{n}"), args);
+                if !shimmed.fired() {
+                    assert_eq!(outcome.code, Some(0), "{what}: {}", outcome.stderr);
+                    assert!((outcome.stdout, taken(&shimmed, output)) == right, "{what}");
+                    break;
+                }
+                struck += 1;
+                match outcome.code {
+                    Some(0) => assert!((outcome.stdout, taken(&shimmed, output)) == right, "{what}"),
+                    Some(1) => {
+                        assert_eq!(outcome.stderr.lines().count(), 1, "{what}: {}", outcome.stderr);
+                        assert!(outcome.stderr.starts_with("outcrop: "), "{what}: {}", outcome.stderr);
+                    }
+                    _ => panic!("{what}: {outcome:?}"),
+                }
+                let has = |name: &str| shimmed.folder.path(name).exists();
+                if outcome.stderr.contains("write the folder") && output.is_some_and(has) {
+                    // The output has its name and is whole; nobody knows whether the name survives a power cut.
+                    assert!(!args.contains(&"out.hdr") || has("out.hdr"), "{what}");
+                    assert!(taken(&shimmed, output) == right.1, "{what}");
+                }
+                assert_eq!(shimmed.folder.names(), before, "{what}: {}", outcome.stderr);
+            }
+        }
+    }
+    assert!(struck > 100, "the shim struck {struck} times");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_saved_is_an_error_and_what_was_saved_stays_good() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    let saved = ["--checkpoint", "run.ckpt", "--checkpoint-every", "0ms", "--chunk", "64,64", "-q"];
+    for (args, output) in [
+        (&["stats", "in.tif", "--json"][..], None),
+        (&["mean", "in.tif", "out.npy"], Some("out.npy")),
+        (
+            &["pyramid", "in.tif", "out.tif", "--co", "BLOCKXSIZE=64", "--co", "BLOCKYSIZE=64"],
+            Some("out.tif"),
+        ),
+    ] {
+        let right = wanted(&shimmed, &[args, &["--chunk", "64,64", "-q"]].concat(), output);
+        for call in ["write", "rename", "fsync"] {
+            for n in [0, 1, 4, 30] {
+                let args = [args, &saved].concat();
+                let outcome = shimmed.run(&format!("fail={call}:{n}"), &args);
+                let what = format!("{args:?} whose {call} {n} fails: {}", outcome.stderr);
+                assert_eq!(outcome.code, Some(if shimmed.fired() { 1 } else { 0 }), "{what}");
+                let outcome = if outcome.code == Some(0) { outcome } else { shimmed.folder.run(&args) };
+                assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{what}");
+                assert!((outcome.stdout, taken(&shimmed, output)) == right, "{what}");
+                let left = shimmed.folder.names();
+                assert!(
+                    !left.iter().any(|name| name.contains("part") || name.contains("ckpt")),
+                    "{what}: {left:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_that_are_interrupted_all_the_time_change_nothing() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    for (args, output) in JOBS {
+        let right = wanted(&shimmed, args, output);
+        let outcome = shimmed.run("interrupt", args);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{args:?}");
+        assert!((outcome.stdout, taken(&shimmed, output)) == right, "{args:?}");
+    }
+}
+
+/// Begins a run whose writes take so long that it stands still with an unfinished output.
+fn slow(shimmed: &Shimmed, millis: u32, args: &[&str]) -> Child {
+    let child = shimmed.command(&format!("slow:{millis}"), args).spawn().unwrap();
+    while !shimmed.folder.names().iter().any(|name| name.ends_with("outcrop-part")) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    child
+}
+
+#[test]
+fn a_second_signal_ends_the_run_at_once_and_leaves_no_unfinished_output() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    let before = shimmed.folder.names();
+    let child = slow(&shimmed, 20_000, &["convert", "in.npy", "out.raw", "-j", "2"]);
+    let started = Instant::now();
+    for _ in 0..2 {
+        // SAFETY: kill takes two numbers; the child has not been waited for, so its number is still its own.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    let outcome = child.wait_with_output().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(15), "it waited for its writes");
+    assert_eq!(outcome.status.code(), Some(143));
+    assert_eq!(shimmed.folder.names(), before);
+}
+
+#[test]
+fn an_input_that_is_cut_short_under_its_map_leaves_no_unfinished_output() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    let before = shimmed.folder.names();
+    let args = ["convert", "in.npy", "out.raw", "-j", "1", "--io", "map", "--chunk", "20,700"];
+    let child = slow(&shimmed, 500, &args);
+    let input = std::fs::OpenOptions::new().write(true).open(shimmed.folder.path("in.npy")).unwrap();
+    input.set_len(4096).unwrap();
+    let outcome = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(outcome.stderr).unwrap();
+    assert_eq!((outcome.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.contains("in.npy: the file was cut short"), "{stderr}");
+    assert_eq!(shimmed.folder.names(), before);
+}
+
+#[test]
+fn a_clock_that_jumps_changes_nothing() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    for (args, output) in JOBS {
+        let right = wanted(&shimmed, args, output);
+        for style in ["bar", "plain", "json"] {
+            let more = [
+                "--progress",
+                style,
+                "--chunk",
+                "64,64",
+                "--checkpoint-every",
+                "5ms",
+                "--checkpoint",
+                "run.ckpt",
+            ];
+            // The bytes of a TIFF depend on the shape of its chunks.
+            let more = if output == Some("out.tif") { &more[..2] } else { &more };
+            let args =
+                [args, more, &["--report", "r.json", "-v"][..if args.contains(&"-q") { 2 } else { 3 }]]
+                    .concat();
+            let outcome = shimmed.run("clock", &args);
+            assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
+            assert!(!outcome.stderr.contains("panicked"), "{args:?}: {}", outcome.stderr);
+            assert!((outcome.stdout, taken(&shimmed, output)) == right, "{args:?}");
+        }
+    }
+}
