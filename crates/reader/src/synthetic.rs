@@ -128,7 +128,7 @@ impl Synthetic {
                 let side = extent.height.min(extent.width).div_ceil(8);
                 for (y, line) in (rect.y..).zip(out.chunks_exact_mut(row)) {
                     for (x, pixel) in (rect.x..).zip(line.chunks_exact_mut(n)) {
-                        pixel.fill(T::unit(if (y / side + x / side) % 2 == 0 { 1.0 } else { 0.0 }));
+                        pixel.fill(T::unit(if (y / side + x / side).is_multiple_of(2) { 1.0 } else { 0.0 }));
                     }
                 }
             }

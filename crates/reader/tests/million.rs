@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
-use outcrop_core::Source;
 use outcrop_reader::{IoMode, OpenOptions, open};
 
 /// Bytes that this thread has read so far, by any call.
