@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Mean(Mean),
     /// Write an image's pixels in another format
     Convert(Convert),
-    /// Write a TIFF with levels of half the size each, down to one block
+    /// Write a TIFF with levels of half the size each, or a DeepZoom image
     Pyramid(Pyramid),
     /// An image or a file as base64 or a data URI
     Encode(Encode),
@@ -91,8 +91,6 @@ pub(crate) struct Info {
     pub(crate) dtype: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) running: Running,
 }
 
 #[derive(Debug, Args)]
@@ -261,10 +259,11 @@ Examples:
 
 Pixels are unchanged unless a sample type or a scale is given; then they are
 rounded once, half to even, and saturate. Creation options (--co) are spelled
-as GDAL's. TIFF: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG),
-LEVEL (or ZLEVEL, ZSTD_LEVEL, LZMA_PRESET), QUALITY (or JPEG_QUALITY),
-JPEG_SUBSAMPLING, PREDICTOR, TILED, BLOCKSIZE (or BLOCKXSIZE and BLOCKYSIZE),
-INTERLEAVE, BIGTIFF, SPARSE_OK. PNG: ZLEVEL. JPEG: QUALITY, SUBSAMPLING.")]
+as GDAL's. TIFF: COMPRESS (NONE, PACKBITS, LZW, DEFLATE, ZSTD, LZMA, JPEG,
+WEBP without loss, LERC), LEVEL (or ZLEVEL, ZSTD_LEVEL, LZMA_PRESET), QUALITY
+(or JPEG_QUALITY), JPEG_SUBSAMPLING, MAX_Z_ERROR, PREDICTOR, TILED, BLOCKSIZE
+(or BLOCKXSIZE and BLOCKYSIZE), INTERLEAVE, BIGTIFF, SPARSE_OK. PNG: ZLEVEL.
+JPEG: QUALITY, SUBSAMPLING.")]
 pub(crate) struct Convert {
     /// Image to read
     pub(crate) input: PathBuf,
@@ -281,13 +280,14 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "SCALE", allow_hyphen_values = true, value_parser = parse::scale)]
     pub(crate) scale: Option<outcrop::ScaleBy>,
     /// Mirror left and right (h) or top and bottom (v)
-    #[arg(long, value_name = "h|v", value_parser = parse::flip, group = "turn")]
+    #[arg(long, value_name = "h|v", value_parser = parse::flip)]
     pub(crate) flip: Option<outcrop::Turn>,
     /// Rotate clockwise by 90, 180 or 270 degrees
-    #[arg(long, value_name = "DEGREES", value_parser = parse::rotate, group = "turn")]
+    #[arg(long, value_name = "DEGREES", value_parser = parse::rotate)]
     pub(crate) rotate: Option<outcrop::Turn>,
-    /// Make columns of rows
-    #[arg(long, group = "turn")]
+    /// Make columns of rows; of --flip, --rotate and this, each that is given
+    /// is done once, in this order
+    #[arg(long)]
     pub(crate) transpose: bool,
     /// What NaN becomes (0 by default where the output is of integers)
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true, value_parser = parse::value)]
@@ -350,8 +350,8 @@ Examples:
   outcrop verify *.tif --json
 
 All pages and levels are decoded, or the one that --page or --level names (a
---window or --channels are of that one, or of page 0). Exit code 1 where a
-block is bad.")]
+--window or --channels are of that one, or of page 0). Of several files the
+last line tells how many are sound. Exit code 1 where a block is bad.")]
 pub(crate) struct Verify {
     /// Images to verify
     #[arg(required = true, value_name = "INPUT")]
@@ -402,14 +402,17 @@ Examples:
   outcrop pyramid slide.npy slide.ome.tif --co COMPRESS=DEFLATE
   outcrop pyramid dem.tif dem_cog.tif --cog --co COMPRESS=ZSTD
   outcrop pyramid classes.tif out.tif --resample mode
+  outcrop pyramid slide.tif slide.dzi --tile-format png
 
 `convert --pyramid` does the same and takes --scale and --dtype as well. Levels
 are SubIFDs, as OME-TIFF has them, or pages of a Cloud Optimized GeoTIFF (--cog).
+A .dzi is a DeepZoom image for web viewers, with its tiles in OUTPUT_files; --co
+then takes QUALITY and SUBSAMPLING (jpg) or ZLEVEL (png).
 Averages are of valid samples, rounded half to even once per level.")]
 pub(crate) struct Pyramid {
     /// Image to read
     pub(crate) input: PathBuf,
-    /// Where to write (.tif)
+    /// Where to write (.tif or .dzi)
     pub(crate) output: PathBuf,
     /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
     #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
@@ -418,6 +421,8 @@ pub(crate) struct Pyramid {
     pub(crate) target: Target,
     #[command(flatten)]
     pub(crate) tiff: Tiff,
+    #[command(flatten)]
+    pub(crate) deepzoom: DeepZoom,
     #[command(flatten)]
     pub(crate) reading: Reading,
     #[command(flatten)]
@@ -590,6 +595,21 @@ pub(crate) struct Tiff {
     pub(crate) resample: Option<outcrop::Resample>,
 }
 
+/// How a DeepZoom image is cut.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "DeepZoom output")]
+pub(crate) struct DeepZoom {
+    /// Rows and columns of a tile without its overlap [default: 254]
+    #[arg(long, value_name = "N")]
+    pub(crate) tile: Option<u32>,
+    /// Pixels that neighbouring tiles have in common at each side [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) overlap: Option<u32>,
+    /// Format of the tiles: jpg (the default), png or webp
+    #[arg(long, value_name = "FORMAT", value_parser = parse::picture_format)]
+    pub(crate) tile_format: Option<outcrop::PictureFormat>,
+}
+
 /// Which samples count.
 #[derive(Debug, Args)]
 pub(crate) struct Validity {
@@ -620,11 +640,11 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "FORMAT", value_parser = parse::input_format)]
     pub(crate) from: Option<InputFormat>,
     /// Page of the file, from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) page: u64,
+    #[arg(long, value_name = "N")]
+    pub(crate) page: Option<u64>,
     /// Level of the page, 0 = full resolution
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) level: u64,
+    #[arg(long, value_name = "N")]
+    pub(crate) level: Option<u64>,
     /// Only this part, in pixels of the level
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse::window, allow_hyphen_values = true)]
     pub(crate) window: Option<outcrop::Rect>,
@@ -697,7 +717,7 @@ pub(crate) struct Running {
     ///
     /// The same command on the same inputs goes on where it was stopped or
     /// killed. Ctrl-C then exits with 75. The file is removed at the end.
-    /// Not for pyramids, pipes, checksums, and turns of compressed strips.
+    /// Not for pipes and turns of compressed strips.
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// How often to save: 500ms, 60s (the default), 5m

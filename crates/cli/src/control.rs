@@ -88,9 +88,8 @@ fn plan_text(plan: &PlanFacts) -> String {
     };
     let stream = if plan.is_stream { ", as a stream" } else { "" };
     line("pass", format!("{} over {} (x,y,width,height){stream}", plan.stage, plan.window));
-    match plan.passes {
-        None | Some(1) => {}
-        Some(most) => line("passes", format!("at most {most} over the pixels")),
+    if plan.passes > 1 {
+        line("passes", format!("at most {} over the pixels", plan.passes));
     }
     let ((down, across), (rows, columns)) = (plan.grid, plan.chunk_shape);
     line("chunks", format!("{} ({down} x {across}) of {rows} x {columns} pixels", plan.chunks));
@@ -124,10 +123,9 @@ fn plan_text(plan: &PlanFacts) -> String {
 pub(crate) type Filled = Vec<(PathBuf, BadBlock)>;
 
 /// A bad block as reports list it.
-pub(crate) fn bad_json(path: &Path, bad: &BadBlock) -> Json {
+pub(crate) fn bad_json(bad: &BadBlock) -> Json {
     let r = bad.rect;
     json!({
-        "file": path.to_string_lossy(),
         "page": bad.page,
         "block": bad.block,
         "rect": [r.x, r.y, r.width, r.height],
@@ -163,6 +161,12 @@ pub(crate) fn write_report(
         |queue: &outcrop::Occupancy| json!({ "mean": queue.mean, "most": queue.most, "slots": queue.slots });
     let plans = runtime.plans();
     let peak = plans.iter().map(|plan| plan.peak_bytes).max();
+    let listed = |(path, bad): &(PathBuf, BadBlock)| {
+        let mut object = bad_json(bad);
+        object["file"] = path.to_string_lossy().into();
+        object
+    };
+    let bad_blocks: Vec<_> = filled.iter().map(listed).collect();
     let object = json!({
         "schema": SCHEMA,
         "outcrop": env!("CARGO_PKG_VERSION"),
@@ -177,6 +181,7 @@ pub(crate) fn write_report(
         "bytes": report.bytes,
         "blocks": report.blocks,
         "blocks_decoded": report.blocks_decoded,
+        "decode_amplification": report.decode_amplification(),
         "storage_read_bytes": memory::storage_read_bytes(),
         "budget_bytes": runtime.options().budget.total(),
         "planned_peak_bytes": peak,
@@ -186,7 +191,7 @@ pub(crate) fn write_report(
         "most_tasks": report.most_tasks,
         "bottleneck": report.bottleneck(),
         "sentence": report.sentence(),
-        "bad_blocks": filled.iter().map(|(path, bad)| bad_json(path, bad)).collect::<Vec<_>>(),
+        "bad_blocks": bad_blocks,
         "bad_blocks_not_listed": more,
     });
     let text = serde_json::to_string_pretty(&object)? + "\n";

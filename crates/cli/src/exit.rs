@@ -151,7 +151,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Signals that come within this time are one: `timeout` and batch systems send each to the process and to its group.
 const ONE_SIGNAL: Duration = Duration::from_millis(500);
 
-/// Lets INT, TERM and USR1 cancel the run; a second one, a while later, ends the process at once.
+/// Lets INT, TERM and USR1 cancel the run; a second one, a while later, removes the unfinished output and ends the
+/// process at once.
 ///
 /// # Errors
 /// Where the system takes no handler.
@@ -159,7 +160,15 @@ pub(crate) fn cancel_on_signals(cancel: &CancelToken, budget: &Budget) -> io::Re
     let signals = [SIGINT, SIGTERM, SIGUSR1];
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in signals {
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
+        let stopping = Arc::clone(&stopping);
+        let end_at_once = move || {
+            if stopping.load(Ordering::SeqCst) {
+                outcrop::remove_unfinished();
+                signal_hook::low_level::exit(128 + signal);
+            }
+        };
+        // SAFETY: it loads a flag, unlinks files whose names are ready, and calls _exit: all async-signal-safe.
+        unsafe { signal_hook::low_level::register(signal, end_at_once) }?;
     }
     let mut heard = signal_hook::iterator::Signals::new(signals)?;
     let (cancel, budget) = (cancel.clone(), budget.clone());

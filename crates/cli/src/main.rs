@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     memory::limit_arenas();
     // Where it cannot be installed, files are read instead of mapped.
     let _ = outcrop::install_sigbus_handler();
+    outcrop::before_sigbus_exit(outcrop::remove_unfinished);
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::after_parsing(&error),

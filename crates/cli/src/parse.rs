@@ -61,6 +61,12 @@ pub(crate) fn encoding(text: &str) -> Result<Encoding, String> {
     }
 }
 
+/// A format of pictures by extension.
+pub(crate) fn picture_format(text: &str) -> Result<outcrop::PictureFormat, String> {
+    outcrop::PictureFormat::from_extension(text)
+        .ok_or_else(|| format!("expected jpg, png or webp, found `{text}`"))
+}
+
 /// `500ms`, `60s`, `5m`, `2h`.
 pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || format!("expected a time such as 500ms, 60s or 5m, found `{text}`");

@@ -163,7 +163,8 @@ pub(crate) fn limits(running: &Running) -> outcrop::Result<Limits> {
 
 /// Opens an input; `dtype` is the sample type of a raw one.
 pub(crate) fn open(path: &Path, reading: &Reading, dtype: Option<&str>) -> anyhow::Result<Box<dyn Source>> {
-    open_at(path, reading, dtype, (reading.page, reading.level), reading.on_bad_block)
+    let place = (reading.page.unwrap_or(0), reading.level.unwrap_or(0));
+    open_at(path, reading, dtype, place, reading.on_bad_block)
 }
 
 /// The same at another page and level, with bad blocks treated another way.
@@ -198,9 +199,14 @@ pub(crate) fn open_at(
 
 /// The part of an image that was asked for.
 pub(crate) fn region(reading: &Reading, running: &Running, image: &Image) -> outcrop::Result<Region> {
+    Ok(Region { chunk: running.chunk, ..part(reading, image)? })
+}
+
+/// The same for who does not run anything.
+pub(crate) fn part(reading: &Reading, image: &Image) -> outcrop::Result<Region> {
     let count = image.extent.channels;
     let channels = reading.channels.as_ref().map(|list| list.select(count)).transpose()?;
-    Ok(Region { window: reading.window, channels, chunk: running.chunk })
+    Ok(Region { window: reading.window, channels, chunk: None })
 }
 
 /// The sample types of a raw input and of the output: `--dtype` is the input's where the input is raw.
@@ -301,7 +307,12 @@ fn is_same(a: &Path, b: &Path) -> bool {
 /// # Errors
 /// [`Error::Usage`] for options that do not exist, and for an output of another format.
 pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> outcrop::Result<()> {
-    if pyramid || typed.cog {
+    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
+    let deepzoom = format == Some(OutputFormat::DeepZoom);
+    if typed.cog && deepzoom {
+        return Err(Error::Usage("--cog is for TIFF outputs (.tif or --to tiff)".into()));
+    }
+    if pyramid || typed.cog || deepzoom {
         let arrangement = if typed.cog { Arrangement::CloudOptimized } else { Arrangement::SubIfds };
         output.pyramid = Some(Pyramid { resample: typed.resample, arrangement });
     } else if typed.resample.is_some() {
@@ -317,13 +328,18 @@ pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> ou
         return Ok(());
     };
     let creation = typed.co.iter().map(String::as_str);
-    match output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?)) {
-        None | Some(OutputFormat::Tiff) => {}
-        Some(OutputFormat::Picture(format)) if given == "--co" => {
+    let picture = match format {
+        Some(OutputFormat::Picture(format)) => Some(format),
+        Some(OutputFormat::DeepZoom) => Some(output.options.deepzoom.format),
+        _ => None,
+    };
+    match (format, picture) {
+        (None | Some(OutputFormat::Tiff), _) => {}
+        (_, Some(format)) if given == "--co" => {
             output.options.picture = PictureOptions::from_creation_options(format, creation)?;
             return Ok(());
         }
-        Some(_) => return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)"))),
+        _ => return Err(Error::Usage(format!("{given} is for TIFF outputs (.tif or --to tiff)"))),
     }
     let mut options = TiffOptions::from_creation_options(creation)?;
     match typed.bigtiff {
@@ -334,6 +350,31 @@ pub(crate) fn tiff(typed: &args::Tiff, pyramid: bool, output: &mut Output) -> ou
     }
     options.sparse |= typed.sparse;
     output.options.tiff = options;
+    Ok(())
+}
+
+/// What was typed about the tiles of a DeepZoom image; refused where the output is none.
+///
+/// # Errors
+/// [`Error::Usage`] for an output of another format.
+pub(crate) fn deepzoom(typed: &args::DeepZoom, output: &mut Output) -> outcrop::Result<()> {
+    let format = output.options.format.or_else(|| OutputFormat::of_path(output.path.as_deref()?));
+    let args::DeepZoom { tile, overlap, tile_format } = *typed;
+    let given = [
+        ("--tile", tile.is_some()),
+        ("--overlap", overlap.is_some()),
+        ("--tile-format", tile_format.is_some()),
+    ];
+    if format != Some(OutputFormat::DeepZoom) {
+        return match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Error::Usage(format!("{flag} is for DeepZoom outputs (.dzi)"))),
+        };
+    }
+    let usual = &mut output.options.deepzoom;
+    usual.tile = tile.unwrap_or(usual.tile);
+    usual.overlap = overlap.unwrap_or(usual.overlap);
+    usual.format = tile_format.unwrap_or(usual.format);
     Ok(())
 }
 

@@ -138,3 +138,71 @@ fn a_folder_that_cannot_be_written_is_refused_before_anything_is_read() {
     let args = ["stats", "in.npy", "--checkpoint", "sealed/run.ckpt"];
     assert!(folder.refused(1, &args).contains("sealed/run.ckpt"));
 }
+
+/// Each way to write several blocks, bands, levels or tiles, and the names that appear when it is done.
+const OUTPUTS: [(&[&str], &[&str]); 5] = [
+    (&["convert", "in.npy", "out.png"], &["out.png"]),
+    (&["convert", "in.npy", "out.jpg"], &["out.jpg"]),
+    (&["pyramid", "in.npy", "out.tif", "--co", "COMPRESS=ZSTD"], &["out.tif"]),
+    (&["pyramid", "in.npy", "out.tif", "--cog", "--co", "COMPRESS=LZW"], &["out.tif"]),
+    (&["pyramid", "in.npy", "out.dzi", "--tile", "100"], &["out.dzi", "out_files"]),
+];
+
+/// The bytes of a file, or of all files below a folder.
+fn whole(path: &std::path::Path) -> Vec<u8> {
+    if !path.is_dir() {
+        return fs::read(path).unwrap();
+    }
+    let mut names: Vec<_> = fs::read_dir(path).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    names
+        .iter()
+        .flat_map(|path| [path.file_name().unwrap().as_encoded_bytes(), &whole(path)].concat())
+        .collect()
+}
+
+#[test]
+fn a_kill_at_any_time_leaves_whole_outputs_or_none() {
+    for (args, outputs) in OUTPUTS {
+        let folder = noise();
+        folder.ok(&[args, &["-q"]].concat());
+        let wanted: Vec<Vec<u8>> = outputs.iter().map(|name| whole(&folder.path(name))).collect();
+        let clear = || {
+            for name in outputs {
+                let path = folder.path(name);
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            }
+        };
+        clear();
+        for delay in [3, 10, 20, 35, 55, 80, 120, 200] {
+            let mut child = folder.command(&[args, &["-q"]].concat()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(delay));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // The folder of tiles comes before its descriptor.
+            for (name, wanted) in outputs.iter().zip(&wanted).filter(|(name, _)| folder.path(name).exists()) {
+                assert!(whole(&folder.path(name)) == *wanted, "{name} after {delay} ms");
+            }
+            clear();
+        }
+        // What was left behind is in nobody's way, and goes.
+        let outcome = folder.run(&[args, &["-q"]].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let hidden = folder.names().iter().filter(|name| name.starts_with('.')).count();
+        assert_eq!(hidden, 0, "{:?}", folder.names());
+        assert!(outputs.iter().zip(&wanted).all(|(name, wanted)| whole(&folder.path(name)) == *wanted));
+    }
+}
+
+#[test]
+fn a_limit_of_file_sizes_leaves_nothing() {
+    for (args, _) in OUTPUTS {
+        let folder = noise();
+        for blocks in ["1", "20", "200", "1500"] {
+            let outcome = limited(&folder, &format!("-f {blocks}"), &[args, &["-q"]].concat());
+            assert_eq!(outcome.code, Some(1), "{args:?} -f {blocks}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains("ulimit -f"), "{}", outcome.stderr);
+            assert_eq!(folder.names(), ["in.npy"], "{args:?} -f {blocks}");
+        }
+    }
+}

@@ -182,3 +182,16 @@ fn files_past_4_gib_are_bigtiff_and_whole() {
     let said = folder.refused(2, &[&["convert", "z.raw", "n.tif", "--bigtiff", "no"][..], &raw].concat());
     assert!(said.contains("--bigtiff"), "{said}");
 }
+
+#[test]
+fn an_image_much_narrower_than_a_block_needs_little_memory() {
+    let folder = Folder::new();
+    folder.ok(&["generate", "noise", "a.npy", "-q", "--width", "1", "--height", "100000"]);
+    for (output, options) in
+        [("a.tif", &["--co", "COMPRESS=JPEG"][..]), ("b.tif", &["--cog"]), ("a.dzi", &[])]
+    {
+        folder.ok(&[&["pyramid", "a.npy", output, "-q", "--memory", "160MiB"], options].concat());
+    }
+    let equal = folder.run(&["compare", "a.npy", "b.tif"]);
+    assert_eq!(equal.code, Some(0), "{equal:?}");
+}

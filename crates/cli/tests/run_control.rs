@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::util::{Folder, Outcome, finish};
+use crate::util::{Folder, Outcome, finish, npy};
 
 const SIZE: [&str; 4] = ["--width", "1400", "--height", "1200"];
 const TILED: [&str; 8] =
@@ -38,6 +38,11 @@ fn moment(most: u64) -> Duration {
 
 /// Kills a run that many times and lets it end; what it prints, and how often it had something to go on with.
 fn killed(folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
+    killed_to(0, folder, args, kills)
+}
+
+/// The same of a run that ends with that code.
+fn killed_to(code: i32, folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
     let (mut resumed, mut killed) = (0, 0);
     let ended = loop {
         resumed += usize::from(folder.path("run.ckpt").exists());
@@ -59,7 +64,7 @@ fn killed(folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
         }
         killed += 1;
     };
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{args:?}");
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(code), ""), "{args:?}");
     assert!(!folder.names().iter().any(|name| name.contains("ckpt") || name.contains("part")));
     (ended.stdout, resumed)
 }
@@ -79,6 +84,109 @@ fn survives(kills: usize) {
     let convert = [&["convert", "in.tif", "found.tif"], &TILED[..], &SAVED[..]].concat();
     let (_, resumed) = killed(&folder, &convert, kills);
     assert!(folder.read("found.tif") == folder.read("wanted.tif") && resumed >= 1);
+}
+
+fn pyramids_survive(kills: usize) {
+    let folder = noise();
+    for (number, more) in [&[][..], &["--cog"]].into_iter().enumerate() {
+        let (wanted, found) = (format!("wanted{number}.tif"), format!("found{number}.tif"));
+        folder.ok(&[&["pyramid", "in.tif", &wanted], &TILED[..], &["--chunk", "64,64", "-q"], more].concat());
+        let pyramid = [&["pyramid", "in.tif", &found], &TILED[..], &SAVED[..], more].concat();
+        let (_, resumed) = killed(&folder, &pyramid, kills);
+        assert!(folder.read(&found) == folder.read(&wanted) && resumed >= 1, "{more:?}");
+    }
+}
+
+fn answers_survive(kills: usize) {
+    let folder = noise();
+    folder.ok(&[
+        "generate",
+        "noise",
+        "other.npy",
+        "-q",
+        "--seed",
+        "1",
+        "--width",
+        "1400",
+        "--height",
+        "1200",
+    ]);
+    for (code, answer) in [
+        (0, &["checksum", "in.tif", "in.npy"][..]),
+        (1, &["compare", "in.tif", "other.npy", "--json"]),
+        (0, &["verify", "in.tif", "in.npy"]),
+        (0, &["stats", "in.tif", "--percentiles", "1,99", "--unique", "--json"]),
+        (0, &["reduce", "median", "in.tif", "--over", "yx"]),
+    ] {
+        let wanted = folder.run(answer);
+        assert_eq!(wanted.code, Some(code), "{answer:?}: {}", wanted.stderr);
+        let (found, resumed) = killed_to(code, &folder, &[answer, &SAVED].concat(), kills);
+        // What was printed before a kill is printed again: answers are lines, each whole.
+        assert!(found == wanted.stdout && resumed >= 1, "{answer:?}: {resumed} times gone on with");
+    }
+}
+
+#[test]
+fn a_pyramid_that_is_killed_at_any_moment_goes_on_to_the_same_bytes() {
+    pyramids_survive(5);
+}
+
+#[test]
+fn an_answer_that_is_killed_at_any_moment_goes_on_to_the_same_lines() {
+    answers_survive(3);
+}
+
+#[test]
+#[ignore = "long tier"]
+fn pyramids_and_answers_that_are_killed_fifty_times_stay_the_same() {
+    for _ in 0..10 {
+        pyramids_survive(5);
+        answers_survive(5);
+    }
+}
+
+#[test]
+fn an_unfinished_pyramid_that_was_changed_is_not_gone_on_with() {
+    let folder = noise();
+    for cog in [&[][..], &["--cog"]] {
+        let args = [&["pyramid", "in.tif", "out.tif"], &TILED[..], &SAVED[..], cog].concat();
+        let part = if cog.is_empty() { ".out.tif.outcrop-part" } else { ".out.tif.spill.outcrop-part" };
+        let stopped = || {
+            let mut child = saved_once(&folder, &args);
+            std::thread::sleep(Duration::from_millis(30));
+            child.kill().unwrap();
+            assert!(!child.wait().unwrap().success());
+            folder.read(part)
+        };
+        let whole = stopped();
+        let spoilt = |at: usize| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            folder.write(part, &bytes);
+            folder.refused(2, &args)
+        };
+        assert!(spoilt(5).contains("the directory of the unfinished output"));
+        folder.write(part, &whole[..whole.len() / 2]);
+        let short = folder.refused(2, &args);
+        assert!(short.contains("of the unfinished output"), "{short}");
+        std::fs::remove_file(folder.path(part)).unwrap();
+        assert!(folder.refused(2, &args).contains("is gone"));
+        for left in folder.names().iter().filter(|name| name.contains("out.tif") || name.contains("ckpt")) {
+            std::fs::remove_file(folder.path(left)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_gone_on_with_is_refused_by_name() {
+    let folder = noise();
+    folder.ok(&["convert", "in.npy", "strips.tif", "-q", "--co", "TILED=NO", "--co", "COMPRESS=ZSTD"]);
+    let refused = |args: &[&str], word: &str| {
+        let line = folder.refused(2, &[args, &["--checkpoint", "run.ckpt"]].concat());
+        assert!(line.contains(word) && line.contains("--checkpoint"), "{args:?}: {line}");
+    };
+    refused(&["convert", "in.npy", "-", "--to", "raw"], "a pipe");
+    refused(&["convert", "strips.tif", "out.tif", "--rotate", "90"], "a spill file");
 }
 
 #[test]
@@ -201,8 +309,24 @@ fn a_plan_reads_nothing_and_writes_nothing() {
     let plan = &plan["plan"];
     assert_eq!(plan["bytes_to_write"], 128 + 1400 * 1200 * 4);
     assert_eq!((&plan["decode_amplification"], &plan["limited_by"]), (&1.0.into(), &"chunks".into()));
-    let text = String::from_utf8(folder.ok(&["stats", "in.tif", "in.tif", "--dry-run"])).unwrap();
-    assert_eq!(text.matches("memory at most").count(), 2, "{text}");
+    for command in ["stats", "checksum", "verify"] {
+        let text = String::from_utf8(folder.ok(&[command, "in.tif", "in.tif", "--dry-run"])).unwrap();
+        assert_eq!(text.matches("memory at most").count(), 2, "{text}");
+    }
+    for (args, written) in [
+        (&["compare", "in.tif", "in.npy"][..], true),
+        (&["checksum", "in.tif"], true),
+        (&["verify", "in.tif"], true),
+        (&["pyramid", "in.tif", "p.tif"], false),
+        (&["pyramid", "in.tif", "p.tif", "--cog"], false),
+        (&["convert", "in.tif", "c.tif"], false),
+    ] {
+        let plan = folder.json(&[args, &["--plan=json"]].concat())["plan"].clone();
+        assert_eq!(plan["passes_at_most"], 1, "{args:?}");
+        assert_eq!(plan["bytes_to_write"] == 0, written, "{args:?}: {plan}");
+        assert!(plan["bytes_to_write"].is_u64(), "{args:?}: {plan}");
+    }
+    assert_eq!(folder.names(), before);
     let outcome = folder.run(&["stats", "in.tif", "--plan", "--memory", "20KiB"]);
     assert_eq!(outcome.code, Some(5));
     assert!(String::from_utf8(outcome.stdout).unwrap().contains("does not fit"));
@@ -239,12 +363,46 @@ fn a_report_keeps_within_its_plan_and_its_times_add_up() {
     assert!(number("planned_peak_bytes") <= number("budget_bytes"));
     assert!(number("peak_resident_bytes") <= number("budget_bytes") + f64::from(64 << 20));
     assert_eq!((number("blocks"), number("blocks_decoded")), (418.0, 418.0));
+    assert_eq!(number("decode_amplification"), 1.0);
     for lane in report["lanes"].as_array().unwrap() {
         let parts: f64 = lane["seconds"].as_object().unwrap().values().map(|s| s.as_f64().unwrap()).sum();
         let whole = number("wall_seconds") * lane["threads"].as_f64().unwrap();
         assert!((parts - whole).abs() < 1e-6, "{lane} of {whole}");
     }
     assert!(report["sentence"].as_str().unwrap().contains("most of the time"), "{report}");
+}
+
+#[test]
+fn blocks_are_counted_where_they_are_decoded() {
+    let folder = noise();
+    // Chunks of tiles of 48 pixels cut tiles of 64.
+    let tiles = ["--co", "TILED=YES", "--co", "BLOCKXSIZE=48", "--co", "BLOCKYSIZE=48"];
+    let args = [&["convert", "in.tif", "out.tif"], &tiles[..]].concat();
+    for args in [&args[..], &[&args[..], &["--chunk", "48,48", "--overwrite"]].concat()] {
+        let plan = folder.json(&[args, &["--plan=json"]].concat())["plan"].clone();
+        folder.ok(&[args, &["--report", "r.json", "-q"]].concat());
+        let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+        let (planned, found) = (&plan["decode_amplification"], &report["decode_amplification"]);
+        assert!((planned.as_f64().unwrap() - found.as_f64().unwrap()).abs() < 1e-9, "{planned} {found}");
+    }
+    // Absent blocks are not decoded, nor those that are lent from the file as they lie.
+    folder.write("zeros.npy", &npy("|u1", &[128, 128], &[0; 128 * 128]));
+    folder.ok(&[
+        "convert",
+        "zeros.npy",
+        "absent.tif",
+        "--sparse",
+        "--co",
+        "TILED=YES",
+        "--co",
+        "COMPRESS=ZSTD",
+    ]);
+    folder.ok(&["convert", "zeros.npy", "plain.tif"]);
+    for file in ["absent.tif", "plain.tif"] {
+        folder.ok(&["stats", file, "--report", "r.json"]);
+        let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+        assert_eq!(report["blocks_decoded"], 0, "{file}: {report}");
+    }
 }
 
 /// Offset and length of every tile of a classic little-endian TIFF.
@@ -263,12 +421,16 @@ fn tiles(file: &[u8]) -> Vec<(usize, usize)> {
 
 #[test]
 fn filled_blocks_are_counted_and_the_others_are_right() {
-    for codec in ["COMPRESS=DEFLATE", "COMPRESS=LZW", "COMPRESS=ZSTD"] {
+    // All that have a structure in which damage shows.
+    for codec in ["DEFLATE", "LZW", "ZSTD", "LZMA", "PACKBITS", "JPEG"].map(|name| format!("COMPRESS={name}"))
+    {
+        let codec = codec.as_str();
         let folder = Folder::new();
         folder.ok(&["generate", "squares", "good.npy", "-q", "--width", "320", "--height", "192"]);
         let tiled = ["--co", "TILED=YES", "--co", "BLOCKXSIZE=64", "--co", "BLOCKYSIZE=64", "--co", codec];
         folder.ok(&[&["convert", "good.npy", "good.tif"], &tiled[..]].concat());
-        let (good, pixels) = (folder.read("good.tif"), folder.read("good.npy"));
+        folder.ok(&["convert", "good.tif", "decoded.npy"]);
+        let (good, pixels) = (folder.read("good.tif"), folder.read("decoded.npy"));
         let places = tiles(&good);
         assert_eq!(places.len(), 15);
         for many in [1, 10, 15] {
@@ -316,11 +478,13 @@ fn filled_blocks_are_counted_and_the_others_are_right() {
             let outcome = folder.run(&["verify", "good.tif", "bad.tif"]);
             let text = String::from_utf8(outcome.stdout).unwrap();
             assert_eq!(outcome.code, Some(1));
+            let counted = if many == 1 { "1 bad block\n".into() } else { format!("{many} bad blocks\n") };
             assert!(
-                text.contains("good.tif: sound") && text.contains(&format!("bad.tif: {many} bad")),
+                text.contains("good.tif: sound\n") && text.contains(&format!("bad.tif: {counted}")),
                 "{text}"
             );
-            assert!(text.ends_with("1 files are sound, 1 are not\n"), "{text}");
+            assert!(text.ends_with("2 files: 1 sound, 1 with bad blocks\n"), "{text}");
+            assert!(outcome.stderr.contains("1 of 2 files have bad blocks"), "{}", outcome.stderr);
         }
     }
 }

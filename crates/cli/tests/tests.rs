@@ -1,7 +1,9 @@
 //! The binary, run as a user runs it, each time in a fresh folder.
 
+mod codecs;
 mod compare;
 mod convert;
+mod deepzoom;
 mod encode;
 mod errors;
 mod faults;

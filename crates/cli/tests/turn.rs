@@ -45,6 +45,10 @@ fn every_turn_of_every_layout_is_that_of_numpy() {
         (["--rotate", "180"], picture(HEIGHT, WIDTH, |y, x| (h - y, w - x))),
         (["--rotate", "270"], picture(WIDTH, HEIGHT, |y, x| (x, w - y))),
         (["--transpose", "-q"], picture(WIDTH, HEIGHT, |y, x| (x, y))),
+        (["--rotate=180", "--transpose"], picture(WIDTH, HEIGHT, |y, x| (h - x, w - y))),
+        // In a fixed order, whatever was typed first.
+        (["--rotate=90", "--flip=h"], picture(WIDTH, HEIGHT, |y, x| (h - x, w - y))),
+        (["--rotate=180", "--flip=v"], picture(HEIGHT, WIDTH, |y, x| (y, w - x))),
     ];
     for name in ["a.npy", "tiles.tif", "strips.tif", "one.tif", "planar.tif"] {
         for (turn, wanted) in &turns {

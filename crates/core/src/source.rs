@@ -106,6 +106,9 @@ pub struct Scratch {
     pub holes: Vec<Hole>,
     /// State that the source keeps from chunk to chunk (codec contexts); its type is the source's business.
     pub state: Option<Box<dyn Any + Send>>,
+    /// Storage blocks (strips, tiles) that the source has decoded into this scratch. It adds; who runs the chunks
+    /// takes. A block that is absent or lent as it lies is not decoded; a stream counts a strip when it begins it.
+    pub blocks: u64,
 }
 
 impl Scratch {

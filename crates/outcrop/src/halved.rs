@@ -39,7 +39,7 @@ impl Halved {
 }
 
 /// The inner source's scratch, kept within the chunk's own.
-fn inner_scratch(state: &mut Option<Box<dyn std::any::Any + Send>>) -> Result<&mut Scratch> {
+pub(crate) fn inner_scratch(state: &mut Option<Box<dyn std::any::Any + Send>>) -> Result<&mut Scratch> {
     state
         .get_or_insert_with(|| Box::new(Scratch::new()))
         .downcast_mut()
@@ -69,7 +69,7 @@ impl Source for Halved {
     }
 
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
-        let Scratch { decoded, state, .. } = scratch;
+        let Scratch { decoded, state, blocks, .. } = scratch;
         let inner = Request { rect: self.doubled(request.rect), channels: request.channels };
         let read = self.inner.read(&inner, inner_scratch(state)?)?;
         let [height, width, channels] = read.pixels.shape();
@@ -78,6 +78,7 @@ impl Source for Halved {
         let bytes = shape.iter().try_fold(dtype.bytes(), |n, &side| n.checked_mul(side));
         decoded.resize(bytes.unwrap_or(usize::MAX))?;
         self.halve.halve(read.pixels, PixelsMut::in_buffer(dtype, decoded, shape)?)?;
+        *blocks += std::mem::take(&mut inner_scratch(state)?.blocks);
         let strides = [shape[1] * shape[2], shape[2], 1];
         let pixels = Pixels::from_bytes(dtype, decoded.bytes(), shape, strides)?
             .ok_or_else(|| Error::Panic("halved pixels are not aligned".into()))?;

@@ -29,6 +29,7 @@ mod held;
 mod jobs;
 mod mask;
 mod output;
+mod overlapping;
 mod place;
 mod region;
 mod turned;
@@ -63,7 +64,7 @@ pub use outcrop_ops::{
 #[doc(no_inline)]
 pub use outcrop_reader::{
     BadBlocks, Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
-    install_sigbus_handler, open, other_file, parse_dtype, parse_shape,
+    before_sigbus_exit, install_sigbus_handler, open, other_file, parse_dtype, parse_shape,
 };
 #[doc(no_inline)]
 pub use outcrop_scheduler::{
@@ -73,6 +74,6 @@ pub use outcrop_scheduler::{
 #[doc(no_inline)]
 pub use outcrop_writer::{
     Format as OutputFormat, Options as OutputOptions, Overwrite, PictureFormat, PictureOptions, base64_len,
-    encode_picture,
+    encode_picture, remove_unfinished,
     tiff::{Arrangement, BigTiff, Blocks, Compression, Predictor, TiffOptions},
 };

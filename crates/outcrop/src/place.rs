@@ -94,6 +94,12 @@ impl Map {
     }
 }
 
+/// The text of an image whose rows became columns: physical sizes and their units change places.
+pub(crate) fn swap_sizes(xml: &str) -> String {
+    let [x, y, other] = [" PhysicalSizeX", " PhysicalSizeY", " PhysicalSize\0"];
+    xml.replace(x, other).replace(y, x).replace(other, y)
+}
+
 /// The text with the number in each `name="number"` multiplied; what is no number stays.
 fn scale_attribute(xml: &str, name: &str, factor: f64) -> String {
     let start = format!(" {name}=\"");
@@ -177,6 +183,14 @@ mod tests {
             (found.0 - before.0).abs() < 1e-12 && (found.1 - before.1).abs() < 1e-12,
             "{found:?} {before:?}"
         );
+    }
+
+    #[test]
+    fn sizes_of_a_transposed_image_change_places() {
+        let xml = "<Pixels PhysicalSizeX=\"0.5\" PhysicalSizeXUnit=\"mm\" PhysicalSizeY=\"2\" SizeX=\"7\"/>";
+        let wanted =
+            "<Pixels PhysicalSizeY=\"0.5\" PhysicalSizeYUnit=\"mm\" PhysicalSizeX=\"2\" SizeX=\"7\"/>";
+        assert_eq!(swap_sizes(xml), wanted);
     }
 
     #[test]

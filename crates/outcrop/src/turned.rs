@@ -21,9 +21,32 @@ pub enum Turn {
     Rotate270,
     /// Rows become columns.
     Transpose,
+    /// The same about the other diagonal: the last row becomes the first column, backwards.
+    Transverse,
 }
 
 impl Turn {
+    const ALL: [Turn; 7] = [
+        Turn::FlipHorizontal,
+        Turn::FlipVertical,
+        Turn::Rotate90,
+        Turn::Rotate180,
+        Turn::Rotate270,
+        Turn::Transpose,
+        Turn::Transverse,
+    ];
+
+    /// This turn and `next` after it as one; `None` where all is as it was.
+    pub fn then(self, next: Turn) -> Option<Turn> {
+        let (transposed, rows, columns) = self.parts();
+        let (also, next_rows, next_columns) = next.parts();
+        // What are rows to the second were columns to the first where that transposes.
+        let (next_rows, next_columns) =
+            if transposed { (next_columns, next_rows) } else { (next_rows, next_columns) };
+        let parts = (transposed ^ also, rows ^ next_rows, columns ^ next_columns);
+        Turn::ALL.into_iter().find(|turn| turn.parts() == parts)
+    }
+
     /// Whether rows become columns, and which of the rows and columns of the input then run backwards.
     fn parts(self) -> (bool, bool, bool) {
         match self {
@@ -33,6 +56,7 @@ impl Turn {
             Turn::Rotate180 => (false, true, true),
             Turn::Rotate270 => (true, false, true),
             Turn::Transpose => (true, false, false),
+            Turn::Transverse => (true, true, true),
         }
     }
 
@@ -141,5 +165,29 @@ impl Source for Turned<'_> {
 
     fn release(&self, request: &Request<'_>) {
         self.inner.release(&self.request(request));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outcrop_core::Pixels;
+
+    #[test]
+    fn two_turns_are_the_one_that_does_the_same() {
+        let samples: Vec<u8> = (0..6).collect();
+        let apply = |pixels: Pixels<'_>, turn: Option<Turn>| -> (usize, Vec<u8>) {
+            let view = pixels.typed::<u8>().unwrap();
+            let view = turn.map_or(view, |turn| turned(view, turn).typed::<u8>().unwrap());
+            (view.dim().1, view.iter().copied().collect())
+        };
+        let image = Pixels::contiguous(&samples, [2, 3, 1]).unwrap();
+        for a in Turn::ALL {
+            for b in Turn::ALL {
+                let (width, first) = apply(image, Some(a));
+                let between = Pixels::contiguous(&first, [6 / width, width, 1]).unwrap();
+                assert_eq!(apply(between, Some(b)), apply(image, a.then(b)), "{a:?} {b:?}");
+            }
+        }
     }
 }

@@ -30,7 +30,7 @@ mod synthetic;
 pub use dtype_name::parse_dtype;
 pub use open::{Format, OpenOptions, RawOptions, open, other_file};
 pub use raw::{Interleave, RawSource, RawSpec, parse_shape};
-pub use sigbus::{install_sigbus_handler, unlink_on_sigbus};
+pub use sigbus::{before_sigbus_exit, install_sigbus_handler};
 pub use store::{IoMode, Store};
 pub use synthetic::{Pattern, Synthetic};
 pub use tiff::{BadBlocks, CodecSupport};

@@ -18,7 +18,8 @@ static TABLE: [Slot; SLOTS] = [const { Slot::free() }; SLOTS];
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// Who handled SIGBUS before us (Rust's own handler names stack overflows). Leaked: it is looked at once, at the end.
 static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
-static PARTIAL: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+/// What is done before the process ends; a function pointer, or null.
+static BEFORE_EXIT: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
 struct Slot {
     /// 0 free, 1 being filled, else the address of the first byte.
@@ -94,13 +95,10 @@ pub fn install_sigbus_handler() -> io::Result<()> {
     Ok(())
 }
 
-/// Names a file that the handler removes before it ends the process (a partial output); `None` takes the name back.
-/// One name at a time.
-pub fn unlink_on_sigbus(path: Option<&Path>) {
-    let name = path.and_then(|p| CString::new(p.as_os_str().as_encoded_bytes()).ok());
-    let name = name.map_or(ptr::null_mut(), CString::into_raw);
-    // The old name is leaked, not freed: a handler in another thread may be reading it. It is some bytes per output.
-    PARTIAL.store(name, Ordering::Release);
+/// Has the handler call `clean_up` (which removes unfinished outputs, say) before it ends the process. Only what is
+/// async-signal-safe may be done there.
+pub fn before_sigbus_exit(clean_up: fn()) {
+    BEFORE_EXIT.store(clean_up as *mut (), Ordering::Release);
 }
 
 /// The name of the map that holds an address.
@@ -112,7 +110,7 @@ fn owner(address: usize) -> Option<*const c_char> {
     })
 }
 
-/// Async-signal-safe: atomics, write, unlink, _exit and sigaction only.
+/// Async-signal-safe: atomics, write, _exit and sigaction only, and what [`before_sigbus_exit`] was given.
 extern "C" fn on_sigbus(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     // SAFETY: the kernel hands a valid siginfo to a handler installed with SA_SIGINFO.
     let (address, code) = unsafe { ((*info).si_addr() as usize, (*info).si_code) };
@@ -136,12 +134,12 @@ extern "C" fn on_sigbus(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
         // SAFETY: the parts are NUL-terminated; the name lives as long as the map in which we fault (`Registered`).
         unsafe { libc::write(2, part.cast(), libc::strlen(part)) };
     }
-    let partial = PARTIAL.load(Ordering::Acquire);
-    // SAFETY: the name is NUL-terminated and never freed.
-    unsafe {
-        if !partial.is_null() {
-            libc::unlink(partial);
-        }
-        libc::_exit(1)
+    let clean_up = BEFORE_EXIT.load(Ordering::Acquire);
+    if !clean_up.is_null() {
+        // SAFETY: only before_sigbus_exit stores here, and it stores a `fn()`.
+        let clean_up: fn() = unsafe { std::mem::transmute(clean_up) };
+        clean_up();
     }
+    // SAFETY: it takes a number and does not return.
+    unsafe { libc::_exit(1) }
 }

@@ -102,12 +102,18 @@ impl Checkpoint {
 
     /// The state that the output of the next job that writes was saved with.
     pub fn output_state(&self) -> Option<Vec<u8>> {
+        self.output_states().into_iter().next()
+    }
+
+    /// The states that the outputs of the jobs to come were saved with, in the order of those jobs; of jobs that write
+    /// and that had begun.
+    pub fn output_states(&self) -> Vec<Vec<u8>> {
         let jobs = self.lock();
         let writes = |record: &&Record| {
             record.facts.iter().any(|(what, value)| what == Plan::OUTPUT && value != Plan::NO_OUTPUT)
         };
-        let record = jobs.records.iter().skip(jobs.next).find(writes)?;
-        Some(record.state.clone()).filter(|state| !state.is_empty())
+        let begun = jobs.records.iter().skip(jobs.next).filter(writes).map(|record| record.state.clone());
+        begun.take_while(|state| !state.is_empty()).collect()
     }
 
     /// Removes the file: the run's results are where they belong.

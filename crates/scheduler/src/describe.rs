@@ -11,8 +11,8 @@ use crate::run::Runtime;
 pub struct PlanFacts {
     /// What the job does, in a word or two.
     pub stage: String,
-    /// Passes over the input that the whole answer takes at most; `None` where nobody has said.
-    pub passes: Option<usize>,
+    /// Passes over the input that the whole answer takes at most.
+    pub passes: usize,
     /// The pixels that it is about.
     pub window: Rect,
     /// Chunks down and across.

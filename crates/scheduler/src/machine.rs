@@ -1,7 +1,7 @@
 //! [`Limits`]: how many threads and how much memory this process may use, and who said so.
 //!
 //! A flag, then `OUTCROP_THREADS` and `OUTCROP_MEMORY`, is an order. Otherwise the least of what Slurm, the control
-//! groups, the affinity mask and the free memory allow wins. Control groups are read from the process's own up to
+//! groups, the affinity mask, `ulimit` and the free memory allow wins. Control groups are read from the process's own up to
 //! the root, because Slurm and systemd set the limit on a parent.
 
 use std::path::{Path, PathBuf};
@@ -114,7 +114,10 @@ fn memory(
     warnings: &mut Vec<String>,
 ) -> Result<(u64, String)> {
     let (available, total) = (meminfo(root, "MemAvailable:"), meminfo(root, "MemTotal:"));
-    let group = groups.memory();
+    let mut ulimit = Least(None);
+    ulimit.offer(rlimit(root, "Max address space"), "the address space (ulimit -v)");
+    ulimit.offer(rlimit(root, "Max data size"), "the data segment (ulimit -d)");
+    let (group, ulimit) = (groups.memory(), ulimit.0);
     let variable = env("OUTCROP_MEMORY").filter(|v| !v.trim().is_empty());
     let ordered = match (flag, &variable) {
         (Some(text), _) => Some((text, "--memory")),
@@ -123,12 +126,12 @@ fn memory(
     };
     if let Some((text, from)) = ordered {
         // A share is of what the process could have: the machine's memory, or its group's.
-        let whole = group.iter().map(|g| g.0).chain(total).min();
+        let whole = group.iter().chain(&ulimit).map(|g| g.0).chain(total).min();
         let memory = parse_memory(text, whole).map_err(|e| bad(from, text, &e))?;
-        if let Some((limit, group)) = &group
-            && memory > *limit
-        {
-            warnings.push(format!("{memory} bytes of memory ({from}), but {group} allows {limit} bytes"));
+        for (limit, whose) in [&group, &ulimit].into_iter().flatten() {
+            if memory > *limit {
+                warnings.push(format!("{memory} bytes of memory ({from}), but {whose} allows {limit} bytes"));
+            }
         }
         return Ok((memory, from.into()));
     }
@@ -140,6 +143,10 @@ fn memory(
         least.offer(Some(limit / 5 * 4), format!("80 % of {group}"));
     }
     least.offer(available.map(|b| b / 5 * 4), "80 % of the available memory");
+    if let Some((limit, whose)) = ulimit {
+        // Stacks, malloc's reserves, maps of files and the program lie there as well.
+        least.offer(Some(limit / 2), format!("half of {whose}"));
+    }
     Ok(least.0.unwrap_or((DEFAULT_MOST, "the default".into())))
 }
 
@@ -227,6 +234,12 @@ fn meminfo(root: &Path, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The soft limit of that name in /proc/self/limits, in bytes.
+fn rlimit(root: &Path, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(root.join("proc/self/limits")).ok()?;
+    text.lines().find_map(|l| l.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 /// Processors in the affinity mask, from /proc/self/status; what the system says where there is none.

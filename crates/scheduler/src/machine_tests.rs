@@ -123,6 +123,32 @@ fn the_least_count_of_threads_wins() {
 }
 
 #[test]
+fn half_of_what_ulimit_allows_is_used() {
+    let limits = |space: &str, data: &str| {
+        let text = format!(
+            "Limit                     Soft Limit           Hard Limit           Units     \n\
+             Max data size             {data:<20} unlimited            bytes     \n\
+             Max address space         {space:<20} unlimited            bytes     \n"
+        );
+        Machine::new().file("proc/self/limits", &text)
+    };
+    let found = limits("1073741824", "unlimited").resolve(&[]);
+    assert_eq!(
+        (found.memory, found.memory_from.as_str()),
+        (512 * MIB, "half of the address space (ulimit -v)")
+    );
+    let found = limits("1073741824", "104857600").resolve(&[]);
+    assert_eq!(
+        (found.memory, found.memory_from.as_str()),
+        (50 * MIB, "half of the data segment (ulimit -d)")
+    );
+    assert_eq!(limits("unlimited", "unlimited").resolve(&[]).memory, GIB);
+    let found = limits("1073741824", "unlimited").ordered(None, Some("2GiB"), &[]).unwrap();
+    assert!(found.memory == 2 * GIB && found.warnings[0].contains("ulimit -v"), "{:?}", found.warnings);
+    assert_eq!(limits("1073741824", "unlimited").ordered(None, Some("50%"), &[]).unwrap().memory, 512 * MIB);
+}
+
+#[test]
 fn an_order_is_obeyed_and_warned_about_above_the_group() {
     let machine = slurm_v1(Machine::new());
     let env = [("OUTCROP_THREADS", "5"), ("OUTCROP_MEMORY", "2GiB")];

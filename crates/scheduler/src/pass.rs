@@ -221,7 +221,7 @@ impl<'a> Pass<'a> {
         } else if let Err(error) = work(slot) {
             self.fail(slot, error);
         }
-        if let Err(error) = slot.release(self.inputs) {
+        if let Err(error) = slot.release(self.inputs, &self.runtime.meter) {
             self.fail(slot, error);
         }
     }
@@ -246,7 +246,7 @@ impl<'a> Pass<'a> {
 
     fn advance(&self, slot: &mut Slot) {
         let bytes = self.plan.wanted_bytes(slot.rect);
-        self.runtime.meter.done(bytes, self.plan.blocks_of(slot.rect));
+        self.runtime.meter.done(bytes);
         let told = guard("write", slot.index, slot.rect, || {
             self.runtime.options.observer.event(Event::Advanced { chunks: 1, bytes });
             Ok(())

@@ -35,7 +35,7 @@ pub struct Plan {
     stored_bound: u64,
     output_bound: Option<u64>,
     blocks: Vec<Blocks>,
-    passes: Option<usize>,
+    passes: usize,
 }
 
 /// What a writing job makes of a chunk.
@@ -110,14 +110,15 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Says how many passes over the input, this one included, the whole answer takes at most.
+    /// Says how many passes over the input, this one included, the whole answer takes at most, where it is not this one
+    /// alone.
     pub fn with_passes(mut self, most: usize) -> Plan {
-        self.passes = Some(most);
+        self.passes = most;
         self
     }
 
-    /// What [`with_passes`](Plan::with_passes) said.
-    pub fn passes(&self) -> Option<usize> {
+    /// What [`with_passes`](Plan::with_passes) said, or 1.
+    pub fn passes(&self) -> usize {
         self.passes
     }
 
@@ -156,7 +157,7 @@ impl Plan {
             stored_bound: stored,
             output_bound: None,
             blocks: all_blocks,
-            passes: None,
+            passes: 1,
             grid,
         })
     }
@@ -251,14 +252,9 @@ impl Plan {
         .to_vec()
     }
 
-    /// Storage blocks that a chunk at `rect` decodes, over all inputs; 0 for data that is not in blocks.
-    pub(crate) fn blocks_of(&self, rect: Rect) -> u64 {
-        self.blocks.iter().map(|b| b.in_rect(rect)).fold(0, u64::saturating_add)
-    }
-
-    /// Storage blocks that the window touches.
+    /// Storage blocks that the window touches, over all inputs; 0 for data that is not in blocks.
     pub(crate) fn blocks(&self) -> u64 {
-        self.blocks_of(self.grid.window())
+        self.blocks.iter().map(|b| b.in_rect(self.grid.window())).fold(0, u64::saturating_add)
     }
 
     pub(crate) fn output(&self) -> Option<Output> {

@@ -27,10 +27,10 @@ pub struct Report {
     pub most_tasks: u64,
     /// Workers of the pool.
     pub threads: u64,
-    /// Storage blocks (strips, tiles) that chunks decoded, each as often as a chunk touched it. Blocks that are
-    /// absent count.
+    /// Storage blocks (strips, tiles) that sources decoded, each as often as it was; not those that are absent, or
+    /// lent as they lie in the file.
     pub blocks_decoded: u64,
-    /// Storage blocks that the windows of the jobs touch, each once.
+    /// Storage blocks that the windows of the jobs touch, each once for a job.
     pub blocks: u64,
     /// Fetched chunks that waited for a worker.
     pub fetched_queue: Occupancy,
@@ -61,6 +61,11 @@ pub struct LaneTime {
 }
 
 impl Report {
+    /// How often a block was decoded, on average over those that the windows touch; `None` where there are none.
+    pub fn decode_amplification(&self) -> Option<f64> {
+        (self.blocks > 0).then(|| self.blocks_decoded as f64 / self.blocks as f64)
+    }
+
     /// Where the time of each kind of thread went.
     ///
     /// One feeder fetches; in jobs that write, one sink commits (in others it idles); `threads` workers compute.
@@ -222,9 +227,12 @@ impl Meter {
         queue.slots.fetch_max(slots as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn done(&self, bytes: u64, blocks: u64) {
-        self.chunks.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn decoded(&self, blocks: u64) {
         self.blocks_decoded.fetch_add(blocks, Ordering::Relaxed);
+    }
+
+    pub(crate) fn done(&self, bytes: u64) {
+        self.chunks.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 

@@ -232,8 +232,7 @@ impl Runtime {
                 let state = unwound(|| lock().checkpoint())?;
                 state.ok_or_else(|| {
                     Error::Usage(
-                        "a pipe, a pyramid, a spill file or a checksum cannot be gone on with (leave out --checkpoint)"
-                            .into(),
+                        "an output into a pipe cannot be gone on with (leave out --checkpoint)".into(),
                     )
                 })
             };

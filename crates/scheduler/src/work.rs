@@ -92,8 +92,10 @@ impl Slot {
         })
     }
 
-    /// Lets go of what was fetched; once for every chunk that [`fetch`](Slot::fetch) was called for.
-    pub(crate) fn release(&self, inputs: &[Input<'_>]) -> Result<()> {
+    /// Lets go of what was fetched and counts what was decoded; once for every chunk that [`fetch`](Slot::fetch) was
+    /// called for.
+    pub(crate) fn release(&mut self, inputs: &[Input<'_>], meter: &Meter) -> Result<()> {
+        meter.decoded(self.scratches.iter_mut().map(|scratch| std::mem::take(&mut scratch.blocks)).sum());
         guard("decode", self.index, self.rect, || {
             for input in inputs {
                 input.source.release(&Request { rect: self.rect, channels: &input.channels });

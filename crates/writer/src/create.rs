@@ -5,6 +5,7 @@ use std::path::Path;
 
 use outcrop_core::{ByteOrder, DataType, Error, Extent, Metadata, Result, Sink, Value};
 
+use crate::deepzoom::DeepZoomOptions;
 use crate::output::{Output, Stream, Target};
 use crate::rows::{RowsSink, Sidecar};
 use crate::{Overwrite, PartialFile, PictureFormat, PictureOptions, envi, npy, picture, tiff};
@@ -23,11 +24,13 @@ pub enum Format {
     Tiff,
     /// PNG, JPEG or WebP.
     Picture(PictureFormat),
+    /// A descriptor and a folder of tiles: [`DeepZoom`](crate::deepzoom::DeepZoom).
+    DeepZoom,
 }
 
 impl Format {
     /// Every format, as help texts list them.
-    pub const ALL: [Format; 7] = [
+    pub const ALL: [Format; 8] = [
         Format::Raw,
         Format::Npy,
         Format::Envi,
@@ -35,6 +38,7 @@ impl Format {
         Format::Picture(PictureFormat::Png),
         Format::Picture(PictureFormat::Jpeg),
         Format::Picture(PictureFormat::WebP),
+        Format::DeepZoom,
     ];
 
     /// The name that `--to` takes.
@@ -47,6 +51,7 @@ impl Format {
             Format::Picture(PictureFormat::Png) => "png",
             Format::Picture(PictureFormat::Jpeg) => "jpeg",
             Format::Picture(PictureFormat::WebP) => "webp",
+            Format::DeepZoom => "dzi",
         }
     }
 
@@ -55,7 +60,7 @@ impl Format {
         if self == Format::Tiff { &tiff::COMPRESSIONS } else { &[] }
     }
 
-    /// The format of that name (`raw`, `npy`, `envi`, `tiff`, `png`, `jpeg`, `webp`).
+    /// The format of that name (`raw`, `npy`, `envi`, `tiff`, `png`, `jpeg`, `webp`, `dzi`).
     pub fn from_name(name: &str) -> Option<Format> {
         Format::ALL.into_iter().find(|f| f.name().eq_ignore_ascii_case(name))
     }
@@ -66,6 +71,7 @@ impl Format {
             "raw" | "bin" | "dat" => Some(Format::Raw),
             "npy" => Some(Format::Npy),
             "hdr" => Some(Format::Envi),
+            "dzi" => Some(Format::DeepZoom),
             "tif" | "tiff" | "btf" | "tf8" => Some(Format::Tiff),
             extension => PictureFormat::from_extension(extension).map(Format::Picture),
         }
@@ -104,8 +110,10 @@ pub struct Options {
     pub byte_order: Option<ByteOrder>,
     /// What only TIFF has.
     pub tiff: tiff::TiffOptions,
-    /// What only pictures have.
+    /// What pictures have, and the tiles of DeepZoom images.
     pub picture: PictureOptions,
+    /// What only DeepZoom images have.
+    pub deepzoom: DeepZoomOptions,
     /// The state of an unfinished output of the same image and options, as [`Sink::checkpoint`] gave it, to go on
     /// with. What it says is checked against the partial file.
     pub resume: Option<Vec<u8>>,
@@ -163,6 +171,9 @@ pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) ->
             )),
             Output::File(file) => tiff::create(file, image, &options.tiff, resume),
         },
+        Format::DeepZoom => Err(Error::Usage(
+            "a DeepZoom image has levels and is made by `outcrop pyramid` or `convert`".into(),
+        )),
         // These say that they cannot be gone on with.
         Format::Picture(format) => picture::create(open()?, format, image, &options.picture),
     }
@@ -212,7 +223,7 @@ fn format_of(target: Target<'_>) -> Result<Format> {
     };
     Format::of_path(path).ok_or_else(|| {
         Error::Usage(format!(
-            "{}: the extension names no format that can be written (.tif, .npy, .raw, .hdr, .png, .jpg, .webp; or --to FORMAT)",
+            "{}: the extension names no format that can be written (.tif, .npy, .raw, .hdr, .png, .jpg, .webp, .dzi; or --to FORMAT)",
             path.display()
         ))
     })

@@ -7,7 +7,7 @@ use outcrop_core::{Buffer, ByteOrder, ChunkGrid, DataType, Error, Extent, Pixels
 use crate::output::{Output, Stream};
 use crate::rows::RowsSink;
 use crate::tiff::{self, Blocks, Compression, TiffOptions};
-use crate::{OutputImage, Overwrite, PartialFile, npy};
+use crate::{OutputImage, Overwrite, PartialFile, PictureFormat, PictureOptions, npy, picture};
 
 const EXTENT: Extent = Extent { height: 40, width: 48, channels: 1 };
 
@@ -86,6 +86,42 @@ fn a_disk_that_is_full_after_any_byte_leaves_no_file() {
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "{limit}");
     }
     attempt(whole).unwrap();
+}
+
+#[test]
+fn a_picture_on_a_disk_that_is_full_after_any_byte_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for format in [PictureFormat::Png, PictureFormat::Jpeg] {
+        let path = folder.path().join("a");
+        let dtype = if format == PictureFormat::Png { DataType::U16 } else { DataType::U8 };
+        let samples: Vec<u16> = (0..EXTENT.rect().area()).map(|n| (n * n % 251) as u16).collect();
+        let narrow: Vec<u8> = samples.iter().map(|&n| n as u8).collect();
+        let attempt = |limit| -> Result<()> {
+            let file = PartialFile::create(&path, Overwrite::Refuse)?.limited(limit);
+            let image = OutputImage::new(EXTENT, dtype);
+            let mut sink =
+                picture::create(Output::File(file), format, &image, &PictureOptions::default())?.sink;
+            let (rect, shape) = (EXTENT.rect(), [40, 48, 1]);
+            let pixels = match dtype {
+                DataType::U16 => Pixels::contiguous(&samples, shape)?,
+                _ => Pixels::contiguous(&narrow, shape)?,
+            };
+            let mut encoded = Buffer::new();
+            sink.encoder().encode(0, rect, pixels, &mut encoded)?;
+            sink.commit(0, rect, &mut encoded)?;
+            sink.finish()
+        };
+        attempt(u64::MAX).unwrap();
+        let whole = std::fs::metadata(&path).unwrap().len();
+        std::fs::remove_file(&path).unwrap();
+        for limit in (0..whole).step_by(23).chain([whole - 1]) {
+            let answer = attempt(limit);
+            assert!(matches!(answer, Err(Error::Io { .. })), "{limit} of {whole}: {answer:?}");
+            assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "{limit}");
+        }
+        attempt(whole).unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

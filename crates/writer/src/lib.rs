@@ -27,10 +27,14 @@
 
 mod create;
 mod creation;
+pub mod deepzoom;
+mod doomed;
 mod envi;
 #[cfg(test)]
 mod faults;
+mod folder;
 mod gather;
+mod jpeg;
 mod npy;
 mod output;
 mod partial;
@@ -43,6 +47,7 @@ mod text;
 pub mod tiff;
 
 pub use create::{Created, Format, Options, OutputImage, create, create_stream, to_stream};
+pub use doomed::remove_unfinished;
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
 pub use output::Target;

@@ -5,9 +5,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use outcrop_core::{Error, Result};
 
+use crate::doomed::Doomed;
 use crate::{Positioned, sys};
 
 /// What becomes of a file that already has the output's name.
@@ -31,7 +33,9 @@ pub struct PartialFile {
     overwrite: Overwrite,
     notices: Vec<String>,
     /// Whether the partial file stays where this is dropped.
-    kept: bool,
+    kept: AtomicBool,
+    /// Has the file removed where the process ends at once; of one that may go.
+    doomed: Option<Doomed>,
 }
 
 impl PartialFile {
@@ -77,7 +81,15 @@ impl PartialFile {
             fs::remove_file(&partial).map_err(io)?;
         }
         let file = Arc::new(Positioned::new(file, path.display().to_string()));
-        Ok(Some(PartialFile { file, partial: None, path, overwrite, notices: Vec::new(), kept: true }))
+        Ok(Some(PartialFile {
+            file,
+            partial: None,
+            path,
+            overwrite,
+            notices: Vec::new(),
+            kept: true.into(),
+            doomed: None,
+        }))
     }
 
     /// Whether the output has its name already. It can then be read, not written, and publishing it does nothing.
@@ -108,17 +120,38 @@ impl PartialFile {
             let _ = file.set_permissions(old.permissions());
         }
         let file = Arc::new(Positioned::new(file, path.display().to_string()));
-        Ok(PartialFile { file, partial: Some(partial), path, overwrite, notices, kept: resume })
+        let doomed = if resume { None } else { Doomed::new(&partial) };
+        Ok(PartialFile {
+            file,
+            partial: Some(partial),
+            path,
+            overwrite,
+            notices,
+            kept: resume.into(),
+            doomed,
+        })
     }
 
     /// Makes what was written durable, and leaves the partial file where this is dropped before it is published.
     ///
     /// # Errors
     /// [`Error::Io`] where the system refuses.
-    pub fn keep(&mut self) -> Result<()> {
-        self.kept = true;
+    pub fn keep(&self) -> Result<()> {
+        self.kept.store(true, Ordering::Relaxed);
+        self.spare();
         let synced = self.file.file().sync_data();
         synced.map_err(|e| Error::io(format!("write to disk {}", self.path.display()), e))
+    }
+
+    fn spare(&self) {
+        if let Some(doomed) = &self.doomed {
+            doomed.spare();
+        }
+    }
+
+    /// Removes what was [kept](PartialFile::keep): it has served.
+    pub(crate) fn discard(self) {
+        self.kept.store(false, Ordering::Relaxed);
     }
 
     /// The same on a disk that is full after `bytes`.
@@ -155,8 +188,13 @@ impl PartialFile {
     /// # Errors
     /// [`Error::Io`] that says how much is needed and how much there is.
     pub fn ensure_space(&mut self, needed: u64, exact: bool) -> Result<()> {
+        self.ensure_space_beside(needed, 0, exact)
+    }
+
+    /// The same beside a file of `other` bytes that goes away later.
+    pub(crate) fn ensure_space_beside(&mut self, needed: u64, other: u64, exact: bool) -> Result<()> {
         self.file.expect(needed);
-        let free = self.file.free_bytes().unwrap_or(u64::MAX);
+        let free = self.file.free_bytes().unwrap_or(u64::MAX).saturating_sub(other);
         let (room, kind, whose) = if self.file.limit() < free {
             (self.file.limit(), ErrorKind::FileTooLarge, "allowed by ulimit -f")
         } else {
@@ -166,10 +204,12 @@ impl PartialFile {
             return Ok(());
         }
         let name = self.path.display();
+        let beside = if other > 0 { format!(" beside a spill file of {other}") } else { String::new() };
         if exact {
-            return Err(Error::io(format!("{name} needs {needed} bytes, {room} are {whose}"), kind.into()));
+            let what = format!("{name} needs {needed} bytes, {room} are {whose}{beside}");
+            return Err(Error::io(what, kind.into()));
         }
-        self.notices.push(format!("{name} may need up to {needed} bytes, {room} are {whose}"));
+        self.notices.push(format!("{name} may need up to {needed} bytes, {room} are {whose}{beside}"));
         Ok(())
     }
 
@@ -216,6 +256,7 @@ impl PartialFile {
             },
         }
         self.partial = None;
+        self.spare();
         let folder = folder_of(&self.path);
         File::open(folder).and_then(|f| f.sync_all()).or_else(|e| match e.kind() {
             // Some file systems cannot sync a folder; the file itself is whole and in place.
@@ -228,15 +269,16 @@ impl PartialFile {
 impl Drop for PartialFile {
     fn drop(&mut self) {
         if let Some(partial) = self.partial.take()
-            && !self.kept
+            && !self.kept.load(Ordering::Relaxed)
         {
             let _ = fs::remove_file(partial);
         }
+        self.spare();
     }
 }
 
-/// The name of the partial file of an output.
-fn hidden(path: &Path) -> Result<PathBuf> {
+/// The name of the partial file or folder of an output.
+pub(crate) fn hidden(path: &Path) -> Result<PathBuf> {
     let name = path
         .file_name()
         .ok_or_else(|| Error::Usage(format!("{}: an output needs the name of a file", path.display())))?;
@@ -246,7 +288,7 @@ fn hidden(path: &Path) -> Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -36,27 +36,74 @@ pub(crate) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::ENOTSUP)) => {}
         answer => return answer,
     }
-    // NFS and some FUSE file systems know no flags of rename. A link does not clobber either, and both names
+    // NFS and some FUSE file systems know no flags of rename, and folders have no second name there.
+    if from.is_dir() {
+        if std::fs::symlink_metadata(to).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        return std::fs::rename(from, to);
+    }
+    // A link does not clobber either, and both names
     // are of the whole file for the moment that both exist.
     std::fs::hard_link(from, to)?;
     std::fs::remove_file(from)
 }
 
+/// Gives each of two files or folders the other's name: in one step where the file system can, else by way of a third
+/// name.
+pub(crate) fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    match rename_exchanging(a, b) {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::ENOTSUP)) => {}
+        answer => return answer,
+    }
+    let mut third = a.as_os_str().to_os_string();
+    third.push(".old");
+    std::fs::rename(b, &third)?;
+    // Back, where the second step fails: the name must not stay without its file.
+    std::fs::rename(a, b).inspect_err(|_| drop(std::fs::rename(&third, b)))?;
+    std::fs::rename(&third, a)
+}
+
+/// Makes all files of the file system that holds `file` durable.
+pub(crate) fn sync_file_system(file: &File) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: the descriptor is open for as long as `file` is borrowed.
+        let answer = unsafe { libc::syncfs(file.as_raw_fd()) };
+        if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        // SAFETY: the call takes nothing and always succeeds.
+        unsafe { libc::sync() };
+        Ok(())
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
+    rename_at(from, to, libc::RENAME_NOREPLACE)
+}
+
+#[cfg(target_os = "linux")]
+fn rename_exchanging(from: &Path, to: &Path) -> io::Result<()> {
+    rename_at(from, to, libc::RENAME_EXCHANGE)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_exchanging(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+#[cfg(target_os = "linux")]
+fn rename_at(from: &Path, to: &Path, flags: libc::c_uint) -> io::Result<()> {
     let from = CString::new(from.as_os_str().as_bytes())?;
     let to = CString::new(to.as_os_str().as_bytes())?;
     // SAFETY: both strings end in NUL and outlive the call. The call itself, not glibc's wrapper, which older
     // ones and musl lack.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_renameat2,
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
-            libc::RENAME_NOREPLACE,
-        )
+        libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags)
     };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -52,15 +52,25 @@ fn combinations(dtype: DataType, channels: usize) -> Vec<TiffOptions> {
         Compression::Deflate(12),
         Compression::Zstd(3),
         Compression::Lzma(6),
+        Compression::Lerc { max_error: 0.0 },
+        Compression::WebP,
     ] {
+        let lerc = matches!(compression, Compression::Lerc { .. });
+        if lerc && matches!(dtype, DataType::U64 | DataType::I64 | DataType::F16) {
+            continue;
+        }
+        if compression == Compression::WebP && (dtype != DataType::U8 || channels != 3) {
+            continue;
+        }
         for predictor in [Predictor::None, Predictor::Horizontal, Predictor::FloatingPoint] {
             let floating = predictor == Predictor::FloatingPoint;
-            let gains = !matches!(compression, Compression::None | Compression::PackBits);
+            let webp = compression == Compression::WebP;
+            let gains = !lerc && !webp && !matches!(compression, Compression::None | Compression::PackBits);
             if (floating && !dtype.is_float()) || (predictor != Predictor::None && !gains) {
                 continue;
             }
             for planar in [false, true] {
-                if planar && channels == 1 {
+                if planar && (channels == 1 || webp) {
                     continue;
                 }
                 for blocks in [Blocks::Tiles { height: 32, width: 64 }, Blocks::Strips { rows: Some(9) }] {

@@ -90,7 +90,7 @@ fn a_jpeg_of_bands_is_the_jpeg_of_the_whole() {
                 );
                 let restarts =
                     file.windows(2).filter(|w| w[0] == 0xff && (0xd0..=0xd7).contains(&w[1])).count();
-                assert!((height, width) != TALL || restarts >= 2, "{restarts} markers are no bands");
+                assert!((height, width) != TALL || restarts >= 1, "{restarts} markers are no bands");
             }
         }
     }

@@ -402,3 +402,42 @@ fn gdals_spellings_are_understood_and_slips_named() {
     assert!(slip(&["TILED=NO", "BLOCKXSIZE=256"]).contains("TILED=YES"));
     assert!(slip(&["ZLEVEL=300", "COMPRESS=DEFLATE"]).contains("0 to 255"));
 }
+
+#[test]
+fn webp_and_lossless_lerc_read_back() {
+    // Neither is in the `tiff` crate: blocks are taken from the file and given to other decoders.
+    let (_folder, path) = place("a.tif");
+    for channels in [3, 4] {
+        let img = image::<u8>(32, 32, channels);
+        let options = TiffOptions {
+            compression: Compression::WebP,
+            blocks: Blocks::Tiles { height: 32, width: 32 },
+            ..Default::default()
+        };
+        let options = Options { overwrite: outcrop_writer::Overwrite::Replace, ..tiff(options) };
+        write(&path, &img, (32, 32), &described(&img), &options).unwrap();
+        let file = std::fs::read(&path).unwrap();
+        let start = file.windows(4).position(|w| w == b"RIFF").unwrap();
+        let mut decoder = image_webp::WebPDecoder::new(std::io::Cursor::new(&file[start..])).unwrap();
+        let mut out = vec![0; decoder.output_buffer_size().unwrap()];
+        decoder.read_image(&mut out).unwrap();
+        assert!(out == bytes(&img), "{channels}");
+    }
+}
+
+#[test]
+fn what_webp_and_lerc_cannot_hold_is_refused() {
+    let refused = |compression, dtype, channels, planar| {
+        let options = TiffOptions { compression, planar, ..Default::default() };
+        options.check(Extent::new(10, 10, channels), dtype).unwrap_err().to_string()
+    };
+    assert!(refused(Compression::WebP, DataType::U16, 3, false).contains("--dtype"));
+    assert!(refused(Compression::WebP, DataType::U8, 1, false).contains("COMPRESS=DEFLATE"));
+    assert!(refused(Compression::WebP, DataType::U8, 3, true).contains("together"));
+    let lerc = Compression::Lerc { max_error: 0.0 };
+    assert!(refused(lerc, DataType::U64, 1, false).contains("uint64"));
+    assert!(
+        refused(Compression::Lerc { max_error: f64::NAN }, DataType::F32, 1, false).contains("MAX_Z_ERROR")
+    );
+    assert!(refused(Compression::Lerc { max_error: -1.0 }, DataType::F32, 1, false).contains("MAX_Z_ERROR"));
+}

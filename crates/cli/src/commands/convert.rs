@@ -14,7 +14,8 @@ pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     let mut output = resolve::output(&args.output, &args.target, &args.running, Some(&args.input))?;
     resolve::tiff(&args.tiff, args.pyramid, &mut output)?;
-    let turn = args.flip.or(args.rotate).or(args.transpose.then_some(Turn::Transpose));
+    let turns = [args.flip, args.rotate, args.transpose.then_some(Turn::Transpose)].into_iter().flatten();
+    let turn = turns.fold(None, |done: Option<Turn>, next| done.map_or(Some(next), |done| done.then(next)));
     let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan, turn };
     let what = format!("convert {:?} {options:?} {output:?}", args.reading);
     let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;

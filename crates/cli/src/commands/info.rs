@@ -19,11 +19,10 @@ const SHOWN: usize = 20;
 
 /// Describes each input.
 pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
-    resolve::limits(&args.running)?;
     let mut shown = 0;
     resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
-        let region = resolve::region(&args.reading, &args.running, source.image())
+        let region = resolve::part(&args.reading, source.image())
             .and_then(|region| region.resolve(source.image()).map(|_| region))
             .with_context(|| path.display().to_string())?;
         if args.json {

@@ -1,4 +1,4 @@
-//! `outcrop pyramid`: an image and its reduced levels in one TIFF.
+//! `outcrop pyramid`: an image and its reduced levels, in one TIFF or as DeepZoom tiles.
 
 use anyhow::Context;
 use outcrop::{CancelToken, ConvertOptions};
@@ -12,6 +12,7 @@ pub(crate) fn run(args: &Pyramid, cancel: &CancelToken) -> anyhow::Result<()> {
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     let mut output = resolve::output(&args.output, &args.target, &args.running, Some(&args.input))?;
+    resolve::deepzoom(&args.deepzoom, &mut output)?;
     resolve::tiff(&args.tiff, true, &mut output)?;
     let what = format!("pyramid {:?} {output:?}", args.reading);
     let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;

@@ -8,45 +8,60 @@ use outcrop::{BadBlocks, CancelToken, Error};
 use serde_json::json;
 
 use crate::args::{Reading, Verify};
+use crate::commands::info;
 use crate::control::bad_json;
-use crate::exit::Ending;
+use crate::exit::{self, Ending};
 use crate::json::{self, SCHEMA};
 use crate::resolve::{self, Session};
 
 /// Looks at every page and level of each input.
 pub(crate) fn run(args: &Verify, cancel: &CancelToken) -> anyhow::Result<()> {
     let inputs: Vec<_> = args.inputs.iter().map(|path| path.as_path()).collect();
-    let session = Session::begin(&args.running, cancel, &inputs, &format!("verify {:?}", args.reading))?;
-    let (mut sound, mut bad) = (0u64, 0u64);
+    let what = format!("verify {:?} {:?}", args.reading, args.dtype);
+    let session = Session::begin(&args.running, cancel, &inputs, &what)?;
+    let (mut sound, mut bad, mut failed) = (0u64, 0u64, 0u64);
     let done = resolve::for_each_input(&args.inputs, |path| {
-        match file(args, path, &session)? {
-            0 => sound += 1,
-            _ => bad += 1,
+        match file(args, path, &session).inspect_err(|_| failed += 1)? {
+            Some(0) => sound += 1,
+            Some(_) => bad += 1,
+            None => {}
         }
         Ok(())
     });
-    if args.inputs.len() > 1 && !args.json && done.is_ok() {
-        writeln!(std::io::stdout(), "{sound} files are sound, {bad} are not")?;
+    let ended = done.as_ref().is_err_and(exit::ends_all);
+    if args.inputs.len() > 1 && sound + bad + failed > 0 && !args.json && !ended {
+        let unread = if failed == 0 { String::new() } else { format!(", {failed} cannot be read") };
+        writeln!(
+            std::io::stdout(),
+            "{} files: {sound} sound, {bad} with bad blocks{unread}",
+            args.inputs.len()
+        )?;
     }
     let done = done.and_then(|()| match bad {
         0 => Ok(()),
-        _ => Err(Ending::Bad(format!("{bad} of {} files have bad blocks", sound + bad)).into()),
+        _ => Err(Ending::Bad(format!("{bad} of {} {} bad blocks", sound + bad, have(sound + bad))).into()),
     });
     session.end_after_reporting(done)
 }
 
-/// How many bad blocks a file has; prints them.
-fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<usize> {
+/// How many bad blocks a file has; prints them. `None` where that was only planned.
+fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<usize>> {
     let name = || path.display().to_string();
     let (mut found, mut more) = (Vec::new(), 0);
-    let Reading { mut page, mut level, .. } = args.reading;
+    let Reading { page, level, .. } = args.reading;
     let part = args.reading.window.is_some() || args.reading.channels.is_some();
-    let alone = page > 0 || level > 0 || part;
+    let alone = page.is_some() || level.is_some() || part;
+    let (mut page, mut level) = (page.unwrap_or(0), level.unwrap_or(0));
+    let mut planned = false;
     loop {
         let source =
             resolve::open_at(path, &args.reading, args.dtype.as_deref(), (page, level), BadBlocks::Nodata)?;
         let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
-        outcrop::verify(&session.runtime, &*source, &region).with_context(name)?;
+        let answer = outcrop::verify(&session.runtime, &*source, &region);
+        planned |= session.is_planned(&answer);
+        if !planned {
+            answer.with_context(name)?;
+        }
         let (blocks, others) = session.runtime.take_bad_blocks();
         found.extend(blocks);
         more += others;
@@ -62,13 +77,15 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<usize> 
             break;
         }
     }
+    if planned {
+        return Ok(None);
+    }
     if args.json {
-        let listed: Vec<_> = found.iter().map(|bad| bad_json(path, bad)).collect();
         json::print(&json!({
             "schema": SCHEMA,
-            "file": path.to_string_lossy(),
+            "name": info::name(path),
             "sound": found.is_empty(),
-            "bad_blocks": listed,
+            "bad_blocks": found.iter().map(bad_json).collect::<Vec<_>>(),
             "bad_blocks_not_listed": more,
         }))?;
     } else {
@@ -86,10 +103,15 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<usize> 
         }
         match found.len() {
             0 => writeln!(out, "{shown}: sound")?,
+            1 => writeln!(out, "{shown}: 1 bad block")?,
             n => writeln!(out, "{shown}: {n} bad blocks")?,
         }
     }
     let many = found.len();
     session.keep_bad(path, found, more);
-    Ok(many)
+    Ok(Some(many))
+}
+
+fn have(files: u64) -> &'static str {
+    if files == 1 { "file has" } else { "files have" }
 }

@@ -10,6 +10,7 @@ use super::turn::turning;
 use super::write::Write;
 use crate::Region;
 use crate::output::{Output, carry, revalued};
+use crate::place::swap_sizes;
 use crate::turned::Turn;
 use crate::validity::Nodata;
 
@@ -106,8 +107,8 @@ pub fn convert(
         match &options.scale {
             None => opened.run(runtime, &map),
             Some(by) => {
-                let scale = find_scale(runtime, source, window, channels, region.chunk, by)?;
-                opened.run(runtime, &map.clone().scale(scale))
+                let (scale, passes) = find_scale(runtime, source, window, channels, region.chunk, by)?;
+                opened.after(passes).run(runtime, &map.clone().scale(scale))
             }
         }
     };
@@ -120,10 +121,11 @@ pub fn convert(
 /// What stays true of an image that is turned: which side is up was said of the pixels as they were.
 fn turn_metadata(metadata: &mut Metadata, turn: Turn, runtime: &Runtime) {
     metadata.orientation = None;
-    if turn.transposes()
-        && let Some(resolution) = &mut metadata.resolution
-    {
-        std::mem::swap(&mut resolution.x, &mut resolution.y);
+    if turn.transposes() {
+        if let Some(resolution) = &mut metadata.resolution {
+            std::mem::swap(&mut resolution.x, &mut resolution.y);
+        }
+        metadata.ome_xml = metadata.ome_xml.as_deref().map(swap_sizes);
     }
     if !metadata.geo.is_empty() {
         metadata.geo.clear();
@@ -132,6 +134,7 @@ fn turn_metadata(metadata: &mut Metadata, turn: Turn, runtime: &Runtime) {
     }
 }
 
+/// The scale, and how many passes it took.
 fn find_scale(
     runtime: &Runtime,
     source: &dyn Source,
@@ -139,14 +142,16 @@ fn find_scale(
     channels: Channels,
     chunk: Option<(u64, u64)>,
     by: &ScaleBy,
-) -> Result<Scale> {
+) -> Result<(Scale, usize)> {
     let image = source.image();
     let nodata = Nodata::FromFile.of(image, &channels)?;
     let validity = Validity::all(image.dtype, channels.len()).with_nodata(nodata);
     let inputs = [Input { source, channels }];
+    let mut number = 0;
     let ends = match by {
-        ScaleBy::Given(scale) => return Ok(*scale),
+        ScaleBy::Given(scale) => return Ok((*scale, 0)),
         ScaleBy::Extremes => {
+            number = 1;
             let kernel = Stats::new(validity);
             let plan = Plan::reduce("extremes", &inputs, window, chunk, kernel.partial_bytes())?;
             // One more writes.
@@ -157,7 +162,6 @@ fn find_scale(
         ScaleBy::Percentiles(low, high) => {
             let spec = PercentileSpec::parse(&format!("{},{}", low.text(), high.text()))?;
             let mut percentiles = Percentiles::new(Pool::AllChannels, spec, validity)?;
-            let mut number = 0;
             while let Some(pass) = percentiles.pass() {
                 number += 1;
                 let stage = format!("percentiles {number}/{}", percentiles.passes());
@@ -176,7 +180,7 @@ fn find_scale(
         .ok_or_else(|| Error::Usage("no finite samples to find a scale by (--scale min:max)".into()))?;
     // All samples alike: the lower end of the output, whatever the upper one stands for.
     let high = if low == high { low + low.abs().max(1.0) } else { high };
-    Ok(Scale { input: (low, high), output: None })
+    Ok((Scale { input: (low, high), output: None }, number))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod checksum;
 mod compare;
 mod convert;
+mod deepzoom;
 mod encode;
 mod mean;
 mod measure;

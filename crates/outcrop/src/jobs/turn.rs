@@ -37,6 +37,13 @@ pub(super) fn turning(
     if !(strips || streams) || turn.streams() {
         return turned(source, window, channels);
     }
+    if runtime.checkpoint().is_some() {
+        return Err(Error::Usage(
+            "this image is turned by way of a spill file, which cannot be gone on with (leave out --checkpoint, or \
+             convert it to tiles first)"
+                .into(),
+        ));
+    }
     let spill = Spill::write(runtime, source, window, channels, output)?;
     let pixels = spill.open()?;
     let extent = pixels.image().extent;
@@ -59,7 +66,8 @@ impl Spill {
         let image = OutputImage::new(extent, dtype);
         let options = TiffOptions { bigtiff: BigTiff::Yes, ..TiffOptions::default() };
         let path = path(output)?;
-        let file = TiffPyramid::create(&path, Overwrite::Refuse, &image, &options, Arrangement::SubIfds, 1)?;
+        let file =
+            TiffPyramid::create(&path, Overwrite::Refuse, &image, &options, Arrangement::SubIfds, 1, &[])?;
         let sink = file.sink(0, std::sync::Arc::new(OneLevel))?;
         let map = Convert::new(dtype, extent.channels);
         let inputs = [Input { source, channels }];
@@ -70,7 +78,7 @@ impl Spill {
 
     fn open(&self) -> Result<Box<dyn Source>> {
         let options = OpenOptions { io: IoMode::Read, ..OpenOptions::default() };
-        outcrop_reader::open(&self.0.partial_path()?, &options)
+        outcrop_reader::open(&self.0.readable_path(), &options)
     }
 }
 

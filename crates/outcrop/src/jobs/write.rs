@@ -12,6 +12,7 @@ use outcrop_scheduler::{Checkpoint, Input, Plan, Runtime};
 use outcrop_writer::tiff::TiffPyramid;
 use outcrop_writer::{Format, OutputImage, create};
 
+use super::deepzoom::Tiles;
 use crate::halved::Halved;
 use crate::output::{Output, Pyramid};
 
@@ -34,11 +35,14 @@ pub(super) struct Write<'a> {
 pub(super) struct Opened<'a> {
     job: Write<'a>,
     to: To,
+    /// Passes over the input, those that came before included.
+    passes: usize,
 }
 
 enum To {
     Image(Box<dyn Sink>),
     Pyramid(Box<TiffPyramid>, Arc<dyn Halve>),
+    DeepZoom(Box<Tiles>),
 }
 
 impl<'a> Write<'a> {
@@ -51,36 +55,47 @@ impl<'a> Write<'a> {
     ) -> Result<Opened<'a>> {
         let extent = Extent::new(self.window.height, self.window.width, channels);
         let made = OutputImage { extent, dtype, metadata: self.metadata, nodata: self.nodata };
+        let format = output.options.format.or_else(|| Format::of_path(output.path.as_deref()?));
         let (to, notices) = match output.pyramid {
+            wanted if format == Some(Format::DeepZoom) => {
+                if runtime.checkpoint().is_some() {
+                    return Err(Error::Usage("DeepZoom output takes no --checkpoint".into()));
+                }
+                let halve = self.halving(wanted.and_then(|pyramid| pyramid.resample));
+                let (tiles, notices) = Tiles::create(&made, halve, output)?;
+                (To::DeepZoom(Box::new(tiles)), notices)
+            }
             None => {
                 let mut options = output.options.clone();
                 options.resume = runtime.checkpoint().and_then(Checkpoint::output_state);
                 let created = create(output.target(), &made, &options)?;
                 (To::Image(created.sink), created.notices)
             }
-            Some(pyramid) => self.open_pyramid(&made, pyramid, output)?,
+            Some(pyramid) => {
+                let states = runtime.checkpoint().map_or_else(Vec::new, Checkpoint::output_states);
+                self.open_pyramid(&made, pyramid, format, output, &states)?
+            }
         };
         for notice in notices {
             runtime.options().observer.event(Event::Warning(notice));
         }
-        Ok(Opened { job: self, to })
+        Ok(Opened { job: self, to, passes: 1 })
     }
 
     fn open_pyramid(
         &self,
         image: &OutputImage<'_>,
         wanted: Pyramid,
+        format: Option<Format>,
         output: &Output,
+        states: &[Vec<u8>],
     ) -> Result<(To, Vec<String>)> {
-        let path = output.path.as_deref();
-        let format = output.options.format.or_else(|| Format::of_path(path?));
-        let (Some(path), Some(Format::Tiff)) = (path, format) else {
-            return Err(Error::Usage("a pyramid needs a TIFF file as its output (.tif or --to tiff)".into()));
+        let (Some(path), Some(Format::Tiff)) = (output.path.as_deref(), format) else {
+            return Err(Error::Usage(
+                "a pyramid needs a TIFF or DeepZoom file as its output (.tif, .dzi or --to tiff)".into(),
+            ));
         };
-        // Between two indices there is no average.
-        let usual = if self.metadata.palette.is_some() { Resample::Nearest } else { Resample::Average };
-        let resample = wanted.resample.unwrap_or(usual);
-        let halve = Arc::new(Halving::new(resample, self.nodata.to_vec()));
+        let halve = self.halving(wanted.resample);
         let options = &output.options;
         let mut pyramid = TiffPyramid::create(
             path,
@@ -89,6 +104,7 @@ impl<'a> Write<'a> {
             &options.tiff,
             wanted.arrangement,
             usize::MAX,
+            states,
         )?;
         let notices = std::mem::take(pyramid.notices());
         Ok((To::Pyramid(Box::new(pyramid), halve), notices))
@@ -99,50 +115,92 @@ impl<'a> Write<'a> {
         Opened { job: self, to: To::Image(sink) }
     }
 
+    /// How levels are made.
+    fn halving(&self, wanted: Option<Resample>) -> Arc<dyn Halve> {
+        // Between two indices there is no average.
+        let usual = if self.metadata.palette.is_some() { Resample::Nearest } else { Resample::Average };
+        Arc::new(Halving::new(wanted.unwrap_or(usual), self.nodata.to_vec()))
+    }
+
     /// Opens the output, plans and runs.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map, output: &Output) -> Result<()> {
         self.open(runtime, map.output(), output)?.run(runtime, map)
     }
 
-    /// The shape of chunks where rows can be cut anywhere and whole rows of blocks would be much: a few blocks, so
-    /// that many chunks fit the budget.
+    /// The shape of chunks where rows can be cut anywhere and whole rows of blocks would be much, or where blocks are
+    /// mostly padding: a few blocks, so that many chunks fit the budget.
     fn narrow(&self, (dtype, channels): (DataType, u64), sink: &dyn Sink) -> Option<(u64, u64)> {
         const TARGET_BYTES: u64 = 4 << 20;
         let image = self.source.image();
         let any = matches!(image.layout, BlockLayout::Rows { .. } | BlockLayout::Strips { whole: false, .. });
         let (height, width) = sink.align();
+        let pixel = channels.saturating_mul(dtype.bytes().max(image.dtype.bytes()) as u64);
+        let block = height.saturating_mul(width).saturating_mul(pixel).max(1);
+        if width / 2 > self.window.width {
+            return Some((height.saturating_mul((TARGET_BYTES / block).max(1)), width));
+        }
         if !any || self.source.order() != Order::Any || height <= 1 || width >= self.window.width {
             return None;
         }
-        let pixel = channels.saturating_mul(dtype.bytes().max(image.dtype.bytes()) as u64);
-        let block = height.saturating_mul(width).saturating_mul(pixel).max(1);
         Some((height, width.saturating_mul((TARGET_BYTES / block).max(1))))
     }
 
-    /// One pass.
-    fn pass(self, runtime: &Runtime, map: &dyn Map, sink: Box<dyn Sink>) -> Result<()> {
+    /// One pass, the last of so many.
+    pub(super) fn pass(
+        self,
+        runtime: &Runtime,
+        map: &dyn Map,
+        sink: Box<dyn Sink>,
+        passes: usize,
+    ) -> Result<()> {
         let chunk = self.chunk.or_else(|| self.narrow(map.output(), &*sink));
         let image = Input { source: self.source, channels: self.channels };
         let inputs: Vec<_> = std::iter::once(image).chain(self.mask).collect();
         let plan = Plan::write(self.stage, &inputs, self.window, chunk, map.output(), &*sink)?;
-        runtime.write(&plan, &inputs, map, sink)
+        runtime.write(&plan.with_passes(passes), &inputs, map, sink)
     }
 }
 
 impl Opened<'_> {
+    /// Says that so many passes over the input came before.
+    pub(super) fn after(self, passes: usize) -> Self {
+        Opened { passes: passes + 1, ..self }
+    }
+
     /// Plans and runs: one pass over the input, and for a pyramid one over every second level of what was written.
     pub(super) fn run(self, runtime: &Runtime, map: &dyn Map) -> Result<()> {
-        let Opened { job, to } = self;
-        let (pyramid, halve) = match to {
-            To::Image(sink) => return job.pass(runtime, map, sink),
-            To::Pyramid(pyramid, halve) => (pyramid, halve),
-        };
-        let (metadata, nodata, chunk) = (job.metadata, job.nodata, job.chunk);
-        job.pass(runtime, map, pyramid.sink(0, halve.clone())?)?;
+        let Opened { job, to, passes } = self;
+        match to {
+            To::Image(sink) => job.pass(runtime, map, sink, passes),
+            To::Pyramid(pyramid, halve) => {
+                job.levels(runtime, map, &pyramid, &halve, passes)?;
+                let options = runtime.options();
+                pyramid.finish(&*options.observer, &options.cancel)
+            }
+            To::DeepZoom(tiles) => {
+                job.levels(runtime, map, &tiles.spill, &tiles.halve, passes)?;
+                tiles.finish(runtime, map.output())
+            }
+        }
+    }
+}
+
+impl Write<'_> {
+    /// Fills all levels of a pyramid; the first pass is the last of so many.
+    fn levels(
+        self,
+        runtime: &Runtime,
+        map: &dyn Map,
+        pyramid: &TiffPyramid,
+        halve: &Arc<dyn Halve>,
+        passes: usize,
+    ) -> Result<()> {
+        let (metadata, nodata, chunk) = (self.metadata, self.nodata, self.chunk);
+        self.pass(runtime, map, pyramid.sink(0, halve.clone())?, passes)?;
         let (dtype, channels) = map.output();
         for level in (2..pyramid.levels()).step_by(2) {
             let options = OpenOptions { level: level as u64 - 1, io: IoMode::Read, ..OpenOptions::default() };
-            let above = outcrop_reader::open(&pyramid.partial_path()?, &options)?;
+            let above = outcrop_reader::open(&pyramid.readable_path(), &options)?;
             let source = Halved::new(above, halve.clone());
             let job = Write {
                 stage: &format!("levels from {level}"),
@@ -154,8 +212,8 @@ impl Opened<'_> {
                 metadata,
                 nodata,
             };
-            job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?)?;
+            job.pass(runtime, &Convert::new(dtype, channels), pyramid.sink(level, halve.clone())?, 1)?;
         }
-        pyramid.finish()
+        Ok(())
     }
 }

@@ -96,7 +96,7 @@ impl Streams {
     }
 
     /// Decodes the rows wanted, at most `step` at a time, into `piece` (whole rows, of `step` rows at least), and hands each
-    /// piece to `take` with its first row, counted from the first one wanted.
+    /// piece to `take` with its first row, counted from the first one wanted. A strip that is begun adds to `begun`.
     ///
     /// # Errors
     /// What the decoder says, with the number of rows that were handed over. A broken strip stays broken from the
@@ -106,6 +106,7 @@ impl Streams {
         wanted: &Wanted,
         step: u32,
         piece: &mut [u8],
+        begun: &mut u64,
         mut take: impl FnMut(u32, &[u8]),
     ) -> Result<(), Failed> {
         let mut open = self.lock();
@@ -116,7 +117,10 @@ impl Streams {
         }
         let stream = match slot {
             Some(stream) => stream,
-            None => slot.insert(self.start(wanted)?),
+            None => {
+                *begun += 1;
+                slot.insert(self.start(wanted)?)
+            }
         };
         let mut handed = 0;
         let end = wanted.first + wanted.count;

@@ -216,6 +216,8 @@ struct Work {
     block: outcrop_core::Buffer,
     codec: Box<CodecState>,
     holes: Vec<Hole>,
+    /// Blocks decoded.
+    blocks: u64,
 }
 
 impl TiffSource {
@@ -359,9 +361,11 @@ impl TiffSource {
                                 };
                                 self.decode_rows(request, streams, work, &wanted, inside, pairs)
                             }
-                            None => self
-                                .decode_block(request, scratch, work, &part, (block, inside), pairs)
-                                .map_err(Failed::from),
+                            None => {
+                                work.blocks += 1;
+                                self.decode_block(request, scratch, work, &part, (block, inside), pairs)
+                                    .map_err(Failed::from)
+                            }
                         },
                         Ok(None) => {
                             self.fill(
@@ -451,8 +455,8 @@ impl TiffSource {
         let step = if self.fill.is_some() { 1 } else { streams.piece_rows() };
         let piece = Rect::of_size(step.into(), self.layout.width);
         work.block.resize(self.image_bytes(&piece, self.block_samples() as u64, bytes)?)?;
-        let Work { decoded, block, .. } = work;
-        streams.decode(wanted, step, block.bytes_mut(), |first, rows| {
+        let Work { decoded, block, blocks, .. } = work;
+        streams.decode(wanted, step, block.bytes_mut(), blocks, |first, rows| {
             let width = self.layout.width as usize;
             let there = Grid { width, samples: self.block_samples(), at: (0, inside.x as usize) };
             let here = Grid {
@@ -479,6 +483,7 @@ impl TiffSource {
             block: take(&mut scratch.block),
             codec,
             holes: take(&mut scratch.holes),
+            blocks: scratch.blocks,
         };
         let done =
             self.decode(&self.stored(request), scratch, &mut work).and_then(|()| match &self.palette {
@@ -487,6 +492,7 @@ impl TiffSource {
             });
         (scratch.decoded, scratch.block, scratch.holes) = (work.decoded, work.block, work.holes);
         scratch.state = Some(work.codec);
+        scratch.blocks = work.blocks;
         done
     }
 

@@ -7,6 +7,7 @@
 
 mod bands;
 mod creation;
+mod encoder;
 mod filter;
 mod jpeg;
 mod png;
@@ -16,10 +17,10 @@ mod webp;
 use std::io::Write;
 use std::path::Path;
 
-use outcrop_core::{Buffer, DataType, Error, Extent, Pixels, Resolution, Result};
+use outcrop_core::{DataType, Error, Extent, Pixels, Resolution, Result};
 
-use bands::{Bands, Worker};
-pub(crate) use sink::create;
+pub(crate) use encoder::PictureEncoder;
+pub(crate) use sink::{create, left_out};
 
 /// A format of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,22 +161,8 @@ pub fn encode_picture(
     options: &PictureOptions,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let [height, width, channels] = pixels.shape().map(|n| n as u64);
-    let bands = Bands::new(format, Extent::new(height, width, channels), pixels.dtype(), options)?;
-    let (mut worker, mut encoded) = (Worker::new(&bands), Buffer::new());
-    let mut put = |bytes: &[u8]| {
-        out.write_all(bytes)
-            .map_err(|e| Error::io(format!("write {} bytes of a {}", bytes.len(), format.name()), e))
-    };
-    put(bands.header())?;
-    let mut sum = bands::NO_BYTES;
-    for y in (0..height).step_by(bands.rows() as usize) {
-        let rows = bands.rows().min(height - y);
-        let band = pixels.slice(0, y as usize..(y + rows) as usize);
-        encoded.resize(bands.bound(rows))?;
-        let made = bands.encode(y, band, &mut worker, encoded.bytes_mut())?;
-        put(&encoded.bytes()[..made.bytes])?;
-        sum = sum.then(made.sum);
-    }
-    put(&bands.trailer(sum))
+    let mut encoder = PictureEncoder::new(format, options.clone());
+    let bytes = encoder.encode(pixels)?;
+    out.write_all(bytes)
+        .map_err(|e| Error::io(format!("write {} bytes of a {}", bytes.len(), format.name()), e))
 }

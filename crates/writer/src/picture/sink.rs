@@ -51,7 +51,7 @@ pub(crate) fn create(
 }
 
 /// What the picture will not say about the image; an error where it would say something untrue.
-fn left_out(format: PictureFormat, image: &OutputImage<'_>) -> Result<Vec<String>> {
+pub(crate) fn left_out(format: PictureFormat, image: &OutputImage<'_>) -> Result<Vec<String>> {
     let (name, metadata) = (format.name(), image.metadata);
     let mut notices = Vec::new();
     match metadata.photometric_code {

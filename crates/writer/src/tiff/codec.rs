@@ -1,11 +1,13 @@
 //! [`Codec`]: one worker's compressor, with its contexts kept from block to block.
 
-use jpeg_encoder::{ColorType, SamplingFactor};
+use image_webp::{ColorType, WebPEncoder};
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
-use outcrop_core::{Error, Result};
+use outcrop_core::{Buffer, DataType, Error, Result};
 
 use super::Compression;
+use super::lerc::lerc;
 use super::lzw::Lzw;
+use crate::jpeg::{Keep, Quality, Recoder};
 
 /// A compressor.
 pub(super) enum Codec {
@@ -15,7 +17,17 @@ pub(super) enum Codec {
     Deflate(libdeflater::Compressor),
     Zstd(zstd::bulk::Compressor<'static>),
     Lzma(u8),
-    Jpeg { quality: u8, subsampled: bool },
+    Jpeg(Jpeg),
+    WebP,
+    Lerc { max_error: f64, dtype: DataType },
+}
+
+/// How a block is encoded as JPEG, its stream with fixed tables, and what gives it its own.
+pub(super) struct Jpeg {
+    quality: u8,
+    subsampled: bool,
+    stream: Buffer,
+    recoder: Recoder,
 }
 
 /// The shape of a block's pixels, for those codecs that are not of bytes alone.
@@ -45,8 +57,15 @@ impl Compression {
             Compression::Zstd(_) => zstd::zstd_safe::compress_bound(len),
             // 3 bytes for each stored chunk of 64 KiB; headers, index and footer of the frame.
             Compression::Lzma(_) => len + len / 1024 + 1024,
-            // 27 bits a coefficient at the very worst (16 of the code, 11 of the value), and the tables.
-            Compression::Jpeg { .. } => 4 * len.next_multiple_of(768) + 4096,
+            // A pixel has at least one sample in a row: what is padded is at most 15 of these.
+            Compression::Jpeg { .. } => {
+                let (rows, row) = ((len / row.max(1)).next_multiple_of(16), row.saturating_add(45));
+                rows.saturating_mul(row).saturating_mul(4).saturating_add(4096)
+            }
+            // Codes of up to 15 bits for each of the four samples of a pixel, and headers.
+            Compression::WebP => (len / 3).saturating_mul(8).saturating_add(1 << 16),
+            // Samples as they are, a mask, and headers with two values for each channel.
+            Compression::Lerc { .. } => len.saturating_add(len / 8).saturating_add(16 * row + 4096),
         }
     }
 
@@ -56,8 +75,12 @@ impl Compression {
         match self {
             Compression::None | Compression::PackBits => 0,
             Compression::Lzw => 64 << 10,
-            // Planes of the block, converted and padded.
-            Compression::Jpeg { .. } => (1 << 20) + 4 * len as u64,
+            // Planes of the block, converted and padded, its stream and its symbols.
+            Compression::Jpeg { .. } => (1 << 20) + 8 * len as u64 + Recoder::context_bytes(len as u64),
+            // Pixels of 4 bytes, and the frame in a vector that grows by doubling.
+            Compression::WebP => (1 << 20) + 10 * len as u64,
+            // Quantised samples, and the blob.
+            Compression::Lerc { .. } => (1 << 20) + 10 * len as u64,
             Compression::Deflate(1..=9) => 2 << 20,
             Compression::Deflate(_) => 10 << 20,
             Compression::Zstd(1..=2) => 2 << 20,
@@ -70,7 +93,8 @@ impl Compression {
 }
 
 impl Codec {
-    pub(super) fn new(compression: Compression) -> Result<Codec> {
+    /// For blocks of samples of that type.
+    pub(super) fn new(compression: Compression, dtype: DataType) -> Result<Codec> {
         Ok(match compression {
             Compression::None => Codec::None,
             Compression::PackBits => Codec::PackBits,
@@ -84,7 +108,12 @@ impl Codec {
                 Codec::Zstd(zstd::bulk::Compressor::new(level.into()).map_err(|e| failed("ZSTD", e))?)
             }
             Compression::Lzma(preset) => Codec::Lzma(preset),
-            Compression::Jpeg { quality, subsampled } => Codec::Jpeg { quality, subsampled },
+            Compression::Jpeg { quality, subsampled } => {
+                let (stream, recoder) = (Buffer::new(), Recoder::default());
+                Codec::Jpeg(Jpeg { quality, subsampled, stream, recoder })
+            }
+            Compression::WebP => Codec::WebP,
+            Compression::Lerc { max_error } => Codec::Lerc { max_error, dtype },
         })
     }
 
@@ -108,7 +137,9 @@ impl Codec {
             Codec::Deflate(c) => c.zlib_compress(input, out).map_err(|e| failed("Deflate", e)),
             Codec::Zstd(c) => c.compress_to_buffer(input, out).map_err(|e| failed("ZSTD", e)),
             Codec::Lzma(preset) => lzma(*preset, input, out),
-            Codec::Jpeg { quality, subsampled } => jpeg(*quality, *subsampled, input, shape, out),
+            Codec::Jpeg(jpeg) => jpeg.compress(input, shape, out),
+            Codec::WebP => webp(input, shape, out),
+            Codec::Lerc { max_error, dtype } => lerc(*max_error, *dtype, input, shape, out),
         }
     }
 }
@@ -160,13 +191,27 @@ fn lzma(preset: u8, input: &[u8], out: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// A whole JPEG stream with its own tables: any reader of TIFF takes that, and blocks stay independent.
-fn jpeg(quality: u8, subsampled: bool, input: &[u8], shape: Shape, out: &mut [u8]) -> Result<usize> {
-    let mut to = std::io::Cursor::new(out);
-    let mut encoder = jpeg_encoder::Encoder::new(&mut to, quality);
-    encoder.set_sampling_factor(if subsampled { SamplingFactor::R_4_2_0 } else { SamplingFactor::R_4_4_4 });
-    let colour = if shape.channels == 3 { ColorType::Rgb } else { ColorType::Luma };
-    let (columns, rows) = (shape.columns as u16, shape.rows as u16);
-    encoder.encode(input, columns, rows, colour).map_err(|e| failed("JPEG", e))?;
-    Ok(to.position() as usize)
+impl Jpeg {
+    /// A stream with Huffman tables of its own; the quantisation tables stand in the directory.
+    fn compress(&mut self, input: &[u8], shape: Shape, out: &mut [u8]) -> Result<usize> {
+        let quality = quality(self.quality, self.subsampled, shape.channels);
+        let (rows, columns, channels) = (shape.rows as u64, shape.columns as u64, shape.channels as u64);
+        self.stream.resize(Quality::bound(channels, rows, columns) as usize)?;
+        let len = quality.encode(input, (shape.rows, shape.columns), self.stream.bytes_mut())?;
+        self.recoder.recode(&self.stream.bytes()[..len], Keep::Nothing, out)
+    }
+}
+
+/// How blocks of so many channels are encoded.
+pub(super) fn quality(quality: u8, subsampled: bool, channels: usize) -> Quality {
+    Quality { quality, subsampled: subsampled && channels == 3, channels }
+}
+
+/// A whole WebP file, lossless.
+fn webp(input: &[u8], shape: Shape, mut out: &mut [u8]) -> Result<usize> {
+    let room = out.len();
+    let colour = if shape.channels == 4 { ColorType::Rgba8 } else { ColorType::Rgb8 };
+    let encoder = WebPEncoder::new(&mut out);
+    encoder.encode(input, shape.columns as u32, shape.rows as u32, colour).map_err(|e| failed("WebP", e))?;
+    Ok(room - out.len())
 }

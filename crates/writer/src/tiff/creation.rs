@@ -5,7 +5,7 @@ use outcrop_core::{Error, Result};
 use super::{BigTiff, Blocks, Compression, Predictor, TiffOptions};
 use crate::creation::{Given, known};
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "COMPRESS",
     "TILED",
     "BLOCKXSIZE",
@@ -22,8 +22,11 @@ const KEYS: [&str; 16] = [
     "LZMA_PRESET",
     "JPEG_QUALITY",
     "JPEG_SUBSAMPLING",
+    "WEBP_LOSSLESS",
+    "MAX_Z_ERROR",
 ];
-pub(crate) const COMPRESSIONS: [&str; 7] = ["NONE", "PACKBITS", "LZW", "DEFLATE", "ZSTD", "LZMA", "JPEG"];
+pub(crate) const COMPRESSIONS: [&str; 9] =
+    ["NONE", "PACKBITS", "LZW", "DEFLATE", "ZSTD", "LZMA", "JPEG", "WEBP", "LERC"];
 
 impl TiffOptions {
     /// Reads options spelled `KEY=VALUE` as GDAL spells them, in any case and order.
@@ -101,6 +104,8 @@ fn compression(given: &Given<'_>) -> Result<Compression> {
         ("LZMA_PRESET", "LZMA"),
         ("JPEG_QUALITY", "JPEG"),
         ("JPEG_SUBSAMPLING", "JPEG"),
+        ("WEBP_LOSSLESS", "WEBP"),
+        ("MAX_Z_ERROR", "LERC"),
     ] {
         if given.get(key).is_some() && name != of {
             return Err(Error::Usage(format!("creation option {key} needs COMPRESS={of}, not {name}")));
@@ -114,6 +119,9 @@ fn compression(given: &Given<'_>) -> Result<Compression> {
             return Err(Error::Usage(format!("creation option {key} needs COMPRESS={of}, not {name}")));
         }
     }
+    if given.flag("WEBP_LOSSLESS")? == Some(false) {
+        return Err(Error::Usage("WebP is written without loss only (COMPRESS=JPEG is smaller)".into()));
+    }
     let level = |own, common| Ok::<_, Error>(level(own)?.or(level(common)?));
     Ok(match name {
         "PACKBITS" => Compression::PackBits,
@@ -126,6 +134,8 @@ fn compression(given: &Given<'_>) -> Result<Compression> {
             subsampled: given.get("JPEG_SUBSAMPLING").is_none()
                 || given.one_of("JPEG_SUBSAMPLING", &[("4:2:0", true), ("4:4:4", false)])?,
         },
+        "WEBP" => Compression::WebP,
+        "LERC" => Compression::Lerc { max_error: given.number("MAX_Z_ERROR", "at least 0")?.unwrap_or(0.0) },
         _ => Compression::None,
     })
 }

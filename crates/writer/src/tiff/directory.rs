@@ -26,6 +26,8 @@ enum Kind {
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     entries: BTreeMap<u16, Entry>,
+    /// What stands between the file's header and its first directory.
+    pub(super) preface: &'static [u8],
 }
 
 #[derive(Debug)]
@@ -75,6 +77,10 @@ impl Directory {
         self.put(tag, Kind::Long, 1, value.to_le_bytes());
     }
 
+    pub(super) fn longs(&mut self, tag: u16, values: &[u32]) {
+        self.put(tag, Kind::Long, values.len(), values.iter().flat_map(|v| v.to_le_bytes()));
+    }
+
     pub(super) fn doubles(&mut self, tag: u16, values: &[f64]) {
         self.put(tag, Kind::Double, values.len(), values.iter().flat_map(|v| v.to_le_bytes()));
     }
@@ -116,7 +122,7 @@ impl Directory {
         let word: u64 = if big { 8 } else { 4 };
         let (header, count_bytes, entry_bytes) = if big { (16, 8, 20) } else { (8, 2, 12) };
         let entries = self.entries.len() as u64 + 2;
-        let place = if start == 0 { header } else { start };
+        let place = if start == 0 { (header + self.preface.len() as u64).next_multiple_of(8) } else { start };
         let next = place + count_bytes + entries * entry_bytes;
         let mut end = next + word;
 
@@ -137,7 +143,9 @@ impl Directory {
         let mut put =
             |at: u64, value: &[u8]| bytes[(at - start) as usize..][..value.len()].copy_from_slice(value);
         if start == 0 {
-            put(0, if big { &[b'I', b'I', 43, 0, 8, 0, 0, 0, 16] } else { &[b'I', b'I', 42, 0, 8] });
+            put(0, if big { &[b'I', b'I', 43, 0, 8, 0, 0, 0] } else { &[b'I', b'I', 42, 0] });
+            put(if big { 8 } else { 4 }, &place.to_le_bytes()[..word as usize]);
+            put(header, self.preface);
         }
         put(place, &entries.to_le_bytes()[..count_bytes as usize]);
         let (mut offsets, mut counts, mut reduced) = (0, 0, None);

@@ -58,7 +58,7 @@ impl BlockEncoder {
         match idle {
             Some(worker) => Ok(worker),
             None => {
-                let codec = Codec::new(self.compression)?;
+                let codec = Codec::new(self.compression, self.layout.dtype)?;
                 Ok(Worker { codec, block: Buffer::new(), spare: Buffer::new() })
             }
         }

@@ -53,6 +53,11 @@ impl Layout {
                 "blocks of {block_height} x {block_width}: JPEG has at most 65535 a side (TILED=YES)"
             )));
         }
+        if options.compression == Compression::WebP && block_height.max(block_width) > 16383 {
+            return Err(Error::Usage(format!(
+                "blocks of {block_height} x {block_width}: WebP has at most 16383 a side (TILED=YES)"
+            )));
+        }
         let layout = Layout {
             extent,
             dtype,

@@ -32,7 +32,7 @@ impl Level {
         let predictor = options.predictor_code(image.dtype, palette);
         let sparse = options.sparse.then(|| tags::nodata(image).unwrap_or(outcrop_core::Value::Int(0)));
         let reduced = extent != image.extent;
-        let directory = tags::directory(image, &layout, options, photometric, predictor, reduced);
+        let directory = tags::directory(image, &layout, options, photometric, predictor, reduced)?;
         let encoder = Arc::new(BlockEncoder::new(layout, options.compression, predictor, sparse)?);
         Ok(Level { encoder, directory })
     }

@@ -3,7 +3,7 @@
 use outcrop_core::{DataType, Error, Extent, Result};
 
 /// How a TIFF is written. The default: tiles of 512 x 512, uncompressed, chunky.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TiffOptions {
     /// Tiles or strips.
     pub blocks: Blocks,
@@ -42,8 +42,8 @@ impl Default for Blocks {
     }
 }
 
-/// Compressions; all but JPEG are lossless.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Compressions; all but JPEG, and LERC with an error, are lossless.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Compression {
     /// Samples as they are.
@@ -65,6 +65,13 @@ pub enum Compression {
         quality: u8,
         /// Whether colour is kept at half the resolution both ways (4:2:0).
         subsampled: bool,
+    },
+    /// Lossless WebP of 8-bit samples, three channels or four.
+    WebP,
+    /// LERC of samples of up to 32 bits and float64; NaN goes into its mask.
+    Lerc {
+        /// The greatest difference that a sample may have; 0 is lossless.
+        max_error: f64,
     },
 }
 
@@ -103,8 +110,10 @@ impl Compression {
             Compression::Deflate(_) => 8,
             Compression::Jpeg { .. } => 7,
             Compression::PackBits => 32773,
+            Compression::Lerc { .. } => 34887,
             Compression::Lzma(_) => 34925,
             Compression::Zstd(_) => 50000,
+            Compression::WebP => 50001,
         }
     }
 
@@ -114,6 +123,9 @@ impl Compression {
             Compression::Zstd(level) => ("ZSTD", level, 1..=22, "ZSTD_LEVEL"),
             Compression::Lzma(level) => ("LZMA", level, 0..=9, "LZMA_PRESET"),
             Compression::Jpeg { quality, .. } => ("JPEG", quality, 1..=100, "JPEG_QUALITY"),
+            Compression::Lerc { max_error } if !(max_error.is_finite() && max_error >= 0.0) => {
+                return Err(Error::Usage(format!("an error of {max_error} is none (MAX_Z_ERROR)")));
+            }
             _ => return Ok(()),
         };
         if range.contains(&level) {
@@ -121,6 +133,23 @@ impl Compression {
         }
         let (low, high) = (range.start(), range.end());
         Err(Error::Usage(format!("{name} has levels {low} to {high}, not {level} ({key})")))
+    }
+
+    /// What WebP and LERC cannot hold.
+    fn check_samples(self, dtype: DataType, channels: u64, planar: bool) -> Result<()> {
+        match self {
+            Compression::WebP if dtype != DataType::U8 => {
+                Err(Error::Usage(format!("WebP holds uint8, not {dtype} (--dtype uint8 --scale auto)")))
+            }
+            Compression::WebP if planar || !(3..=4).contains(&channels) => Err(Error::Usage(format!(
+                "WebP holds 3 or 4 channels together, not {} (COMPRESS=DEFLATE)",
+                if planar { 1 } else { channels }
+            ))),
+            Compression::Lerc { .. } if !super::lerc::TYPES.contains(&dtype) => {
+                Err(Error::Usage(format!("LERC has no {dtype} (--dtype float64, or COMPRESS=ZSTD)")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What JPEG cannot hold.
@@ -152,6 +181,7 @@ impl TiffOptions {
     /// [`Error::Usage`] that says what would be right.
     pub fn check(&self, extent: Extent, dtype: DataType) -> Result<()> {
         self.compression.check()?;
+        self.compression.check_samples(dtype, extent.channels, self.planar)?;
         self.compression.check_jpeg(dtype, extent.channels, self.planar, self.blocks)?;
         match self.blocks {
             Blocks::Tiles { height, width } => {
@@ -174,8 +204,10 @@ impl TiffOptions {
 
     /// TIFF's number of the predictor for samples of that type. `palette`: samples are indices, not quantities.
     pub fn predictor_code(&self, dtype: DataType, palette: bool) -> u16 {
-        let plain = matches!(self.compression, Compression::None | Compression::PackBits);
-        let gains = !plain && !matches!(self.compression, Compression::Jpeg { .. });
+        let gains = matches!(
+            self.compression,
+            Compression::Lzw | Compression::Deflate(_) | Compression::Zstd(_) | Compression::Lzma(_)
+        );
         match self.predictor {
             _ if !gains => 1,
             Predictor::None => 1,

@@ -11,7 +11,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use outcrop_core::{Buffer, DataType, Encoder, Error, Extent, Halve, Pixels, PixelsMut, Rect, Result, Sink};
+use outcrop_core::{
+    Buffer, CancelToken, DataType, Encoder, Error, Event, Extent, Halve, Observer, Pixels, PixelsMut, Rect,
+    Result, Sink,
+};
 
 use super::directory::Laid;
 use super::encode::BlockEncoder;
@@ -22,35 +25,60 @@ use crate::{OutputImage, Overwrite, PartialFile, Positioned};
 
 /// Bytes that are copied at once from the spill file.
 const COPY_BYTES: usize = 4 << 20;
+/// What GDAL's driver says of the files that it writes, byte for byte (its "ghost area"): readers of it find the length
+/// of a block right before the block, and know by the bytes after it that nobody has moved it.
+const STRUCTURE: &[u8] = b"GDAL_STRUCTURAL_METADATA_SIZE=000140 bytes\n\
+    LAYOUT=IFDS_BEFORE_DATA\n\
+    BLOCK_ORDER=ROW_MAJOR\n\
+    BLOCK_LEADER=SIZE_AS_UINT4\n\
+    BLOCK_TRAILER=LAST_4_BYTES_REPEATED\n\
+    KNOWN_INCOMPATIBLE_EDITION=NO\n ";
+/// Bytes of a leader and of a trailer.
+const FRAME: u64 = 4;
 /// Blocks whose places are looked up at once.
 const PLACES: u64 = 4096;
 
 /// A TIFF with reduced levels, half the size of each other down to one block.
 pub struct TiffPyramid {
-    /// The file that sinks write: the output, or the spill file of one that is cloud-optimised.
-    file: PartialFile,
-    levels: Arc<Vec<Placed>>,
-    state: Arc<Mutex<State>>,
-    /// The cloud-optimised output.
-    cloud: Option<Cloud>,
+    shared: Arc<Shared>,
     notices: Vec<String>,
 }
 
-struct Cloud {
-    file: PartialFile,
+/// What a pyramid and its sinks have in common.
+pub(super) struct Shared {
+    /// The file that sinks write: the output, or the spill file of one that is cloud-optimised. `None` where the output
+    /// that is gone on with was published, and its spill file has gone.
+    pub(super) file: Option<PartialFile>,
+    pub(super) levels: Vec<Placed>,
+    pub(super) state: Mutex<State>,
+    /// The cloud-optimised output.
+    pub(super) cloud: Option<Cloud>,
+    /// The most bytes that the output takes.
+    bound: u64,
+}
+
+pub(super) struct Cloud {
+    pub(super) file: PartialFile,
     levels: Vec<Laid>,
+    /// Whether blocks stand between their length and their last bytes.
+    framed: bool,
 }
 
 /// A level with its place in the file.
-struct Placed {
-    encoder: Arc<BlockEncoder>,
-    laid: Laid,
+pub(super) struct Placed {
+    pub(super) encoder: Arc<BlockEncoder>,
+    pub(super) laid: Laid,
 }
 
-struct State {
+#[derive(Default)]
+pub(super) struct State {
     /// Where the next block goes.
-    end: u64,
-    blocks_done: Vec<u64>,
+    pub(super) end: u64,
+    pub(super) blocks_done: Vec<u64>,
+    /// The states that sinks were saved with in an earlier process, those of whole pairs of levels.
+    pub(super) saved: Vec<Vec<u8>>,
+    /// The numbers of the files, at first.
+    pub(super) inodes: [u64; 2],
 }
 
 /// How the levels of a pyramid are arranged.
@@ -66,6 +94,9 @@ pub enum Arrangement {
 impl TiffPyramid {
     /// Starts a pyramid of at most `most` levels. All that can be known to fail fails here.
     ///
+    /// `resume` has the states of the sinks of an unfinished one, in their order, as [`Sink::checkpoint`] gave them, to
+    /// go on with; what they say is checked against the partial file. It is empty for one that begins now.
+    ///
     /// # Errors
     /// As [`create`](crate::create); [`Error::Usage`] for strips, which have no levels.
     pub fn create(
@@ -75,13 +106,16 @@ impl TiffPyramid {
         options: &TiffOptions,
         arrangement: Arrangement,
         most: usize,
+        resume: &[Vec<u8>],
     ) -> Result<TiffPyramid> {
         options.check(image.extent, image.dtype)?;
         if !matches!(options.blocks, Blocks::Tiles { .. }) {
             return Err(Error::Usage("a pyramid has tiles, not strips (--co TILED=YES)".into()));
         }
-        let mut file = PartialFile::create(path, overwrite)?;
-        let mut notices = left_out(image);
+        let goes_on = !resume.is_empty();
+        let open = if goes_on { PartialFile::resume } else { PartialFile::create };
+        let mut file = open(path, overwrite)?;
+        let mut notices = if goes_on { Vec::new() } else { left_out(image) };
         let mut levels = Vec::new();
         let mut extent = image.extent;
         loop {
@@ -93,43 +127,62 @@ impl TiffPyramid {
             }
             extent = extent.halved();
         }
-        let data = levels.iter().fold(0u64, |sum, level| sum.saturating_add(level.data_bound()));
+        let cloud = arrangement == Arrangement::CloudOptimized;
+        // Planes are not in the order that it names.
+        let framed = cloud && !options.planar;
+        if framed {
+            levels[0].directory.preface = STRUCTURE;
+        }
+        let data = levels.iter().fold(0u64, |sum, level| {
+            let frames = if framed { 2 * FRAME * level.encoder.layout.blocks() } else { 0 };
+            sum.saturating_add(level.data_bound()).saturating_add(frames)
+        });
         let bound = |laid: &[Laid]| laid.last().map_or(0, |last| last.end).saturating_add(data);
         let classic = lay_out(&mut levels, false, arrangement);
         let fits = classic.as_ref().is_ok_and(|laid| !passes_4_gib(bound(laid)));
         let big = is_big(options, fits);
         let laid = if big { lay_out(&mut levels, true, arrangement)? } else { classic? };
         let largest = bound(&laid);
-        notices.extend(big_notice(options, big, largest));
+        notices.extend(big_notice(options, big, largest).filter(|_| !goes_on));
         let exact = options.compression == Compression::None && !options.sparse;
         if !big && exact && !fits {
             return Err(too_large(largest));
         }
-        file.ensure_space(largest, exact)?;
-        begin(&file, &laid)?;
-        notices.splice(0..0, file.notices().drain(..));
+        if !goes_on {
+            file.ensure_space_beside(largest, if cloud { largest } else { 0 }, exact)?;
+            begin(&file, &laid)?;
+            notices.splice(0..0, file.notices().drain(..));
+        }
         let (file, laid, cloud) = match arrangement {
-            Arrangement::SubIfds => (file, laid, None),
+            Arrangement::SubIfds => (Some(file), laid, None),
             Arrangement::CloudOptimized => {
                 // What is in the spill file need not be small: sizes are unknown, and so are its own offsets.
+                levels[0].directory.preface = &[];
                 let inner = lay_out(&mut levels, true, Arrangement::SubIfds)?;
-                let mut spill = PartialFile::create(&beside(file.path()), Overwrite::Refuse)?;
-                notices.append(spill.notices());
-                begin(&spill, &inner)?;
-                (spill, inner, Some(Cloud { file, levels: laid }))
+                let mut spill = open(&beside(file.path()), Overwrite::Refuse);
+                if file.is_published() {
+                    spill.map(PartialFile::discard).unwrap_or_default();
+                    (None, inner, Some(Cloud { file, levels: laid, framed }))
+                } else {
+                    if let (Ok(spill), false) = (&mut spill, goes_on) {
+                        notices.append(spill.notices());
+                        begin(spill, &inner)?;
+                    }
+                    (Some(spill?), inner, Some(Cloud { file, levels: laid, framed }))
+                }
             }
         };
+        let inodes =
+            [file.as_ref(), cloud.as_ref().map(|cloud| &cloud.file)].map(|f| f.map_or(0, |f| f.inode()));
         let end = laid.last().map_or(0, |last| last.end);
         let blocks_done = vec![0; levels.len()];
+        let state = State { end, blocks_done, saved: Vec::new(), inodes };
         let levels =
             levels.into_iter().zip(laid).map(|(level, laid)| Placed { encoder: level.encoder, laid });
-        Ok(TiffPyramid {
-            file,
-            levels: Arc::new(levels.collect()),
-            state: Arc::new(Mutex::new(State { end, blocks_done })),
-            cloud,
-            notices,
-        })
+        let mut shared =
+            Shared { file, levels: levels.collect(), state: Mutex::default(), cloud, bound: largest };
+        shared.state = Mutex::new(shared.restore(state, resume)?);
+        Ok(TiffPyramid { shared: Arc::new(shared), notices })
     }
 
     /// Lines for the log.
@@ -139,18 +192,14 @@ impl TiffPyramid {
 
     /// How many levels there are, the full resolution included.
     pub fn levels(&self) -> usize {
-        self.levels.len()
+        self.shared.levels.len()
     }
 
     /// The file in which levels stand that are complete: a TIFF, to be read while further ones are made.
-    ///
-    /// # Errors
-    /// [`Error::Panic`] where it was published already.
-    pub fn partial_path(&self) -> Result<PathBuf> {
-        self.file
-            .partial_path()
-            .map(Path::to_path_buf)
-            .ok_or_else(|| Error::Panic("a pyramid was published before it was complete".into()))
+    pub fn readable_path(&self) -> PathBuf {
+        let Shared { file, cloud, .. } = &*self.shared;
+        let file = file.as_ref().or(cloud.as_ref().map(|cloud| &cloud.file));
+        file.map_or_else(PathBuf::new, |file| file.partial_path().unwrap_or(file.path()).to_path_buf())
     }
 
     /// The sink of a level's pixels. It writes that level and, where there is one, the next.
@@ -158,45 +207,57 @@ impl TiffPyramid {
     /// # Errors
     /// [`Error::Usage`] where there is no such level.
     pub fn sink(&self, level: usize, halve: Arc<dyn Halve>) -> Result<Box<dyn Sink>> {
-        let upper = self
-            .levels
+        let levels = &self.shared.levels;
+        let upper = levels
             .get(level)
-            .ok_or_else(|| Error::Usage(format!("level {level} of {} does not exist", self.levels.len())))?;
-        let lower = self.levels.get(level + 1).map(|level| level.encoder.clone());
+            .ok_or_else(|| Error::Usage(format!("level {level} of {} does not exist", levels.len())))?;
+        let lower = levels.get(level + 1).map(|level| level.encoder.clone());
         let encoder = Arc::new(PairEncoder {
             upper: upper.encoder.clone(),
             lower,
             halve,
             idle: Mutex::new(Vec::new()),
         });
-        let file = self.file.file().clone();
-        Ok(Box::new(PairSink {
-            level,
-            file,
-            encoder,
-            levels: self.levels.clone(),
-            state: self.state.clone(),
-        }))
+        Ok(Box::new(PairSink { level, encoder, shared: self.shared.clone() }))
     }
 
-    /// Completes the file and publishes it under its name.
+    /// Completes the file and publishes it under its name. Where that takes a copy, the observer hears of it.
     ///
     /// # Errors
-    /// Where blocks are missing, or the output cannot be completed or published.
-    pub fn finish(self) -> Result<()> {
-        for (level, done) in self.levels.iter().zip(&lock(&self.state).blocks_done) {
-            let blocks = level.encoder.layout.blocks();
-            if *done != blocks {
-                return Err(Error::Panic(format!("{done} of {blocks} blocks of a level were written")));
+    /// Where blocks are missing, or the output cannot be completed or published; [`Error::Cancelled`] after a cancel.
+    pub fn finish(self, observer: &dyn Observer, cancel: &CancelToken) -> Result<()> {
+        let shared = Arc::into_inner(self.shared)
+            .ok_or_else(|| Error::Panic("a pyramid was finished before its sinks".into()))?;
+        let State { end: all, blocks_done, .. } = &*lock(&shared.state);
+        let mut blocks = 0;
+        for (level, done) in shared.levels.iter().zip(blocks_done) {
+            let wanted = level.encoder.layout.blocks();
+            if *done != wanted {
+                return Err(Error::Panic(format!("{done} of {wanted} blocks of a level were written")));
             }
+            blocks += wanted;
         }
-        let Some(Cloud { file, levels }) = self.cloud else { return self.file.publish() };
+        let bytes = all - shared.levels.last().map_or(0, |last| last.laid.end);
+        let (Some(spill), Some(Cloud { file, levels, framed })) = (&shared.file, shared.cloud) else {
+            return shared.file.map_or(Ok(()), PartialFile::publish);
+        };
+        // Also where an earlier process was stopped while it copied.
+        begin(&file, &levels)?;
+        observer.event(Event::Started { stage: "copy".into(), chunks: blocks, bytes });
+        let mut copy =
+            Copy { from: spill.file(), to: file.file(), framed, observer, cancel, buffer: Buffer::new() };
         let mut end = levels.last().map_or(0, |last| last.end);
-        let mut buffer = Buffer::new();
-        for (from, to) in self.levels.iter().zip(&levels).rev() {
-            end = copy_level(self.file.file(), from, file.file(), to, end, &mut buffer)?;
-        }
-        file.publish()
+        let copied = shared.levels.iter().zip(&levels).rev().try_for_each(|(level, laid)| {
+            end = copy.level(level, laid, end)?;
+            Ok(())
+        });
+        observer.event(Event::Finished);
+        copied?;
+        file.publish()?;
+        shared.file.map_or(Ok(()), |spill| {
+            spill.discard();
+            Ok(())
+        })
     }
 }
 
@@ -236,56 +297,84 @@ fn begin(file: &PartialFile, levels: &[Laid]) -> Result<()> {
     levels.iter().try_for_each(|laid| file.file().write_all_at(&laid.bytes, laid.start))
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Copies the blocks of a level in their own order to byte `end` of another file. Returns where they end.
-fn copy_level(
-    from: &Positioned,
-    level: &Placed,
-    to: &Positioned,
-    laid: &Laid,
-    mut end: u64,
-    buffer: &mut Buffer,
-) -> Result<u64> {
-    let blocks = level.encoder.layout.blocks();
-    let mut places = Vec::new();
-    for first in (0..blocks).step_by(PLACES as usize) {
-        let count = PLACES.min(blocks - first) as usize;
-        let mut offsets = vec![0; count * 8];
-        let mut counts = vec![0; count * 4];
-        from.read_exact_at(&mut offsets, level.laid.offsets + first * 8)?;
-        from.read_exact_at(&mut counts, level.laid.counts + first * 4)?;
-        places.clear();
-        for (offset, length) in offsets.as_chunks().0.iter().zip(counts.as_chunks().0) {
-            let (offset, length) = (u64::from_le_bytes(*offset), u64::from(u32::from_le_bytes(*length)));
-            if !laid.big && passes_4_gib(end + length) {
-                return Err(too_large(end + length));
+/// The way of blocks from the spill file to the output.
+struct Copy<'a> {
+    from: &'a Positioned,
+    to: &'a Positioned,
+    framed: bool,
+    observer: &'a dyn Observer,
+    cancel: &'a CancelToken,
+    buffer: Buffer,
+}
+
+impl Copy<'_> {
+    /// Copies the blocks of a level in their own order to byte `end`. Returns where they end.
+    fn level(&mut self, level: &Placed, laid: &Laid, mut end: u64) -> Result<u64> {
+        let blocks = level.encoder.layout.blocks();
+        let mut places = Vec::new();
+        for first in (0..blocks).step_by(PLACES as usize) {
+            let count = PLACES.min(blocks - first) as usize;
+            let mut offsets = vec![0; count * 8];
+            let mut counts = vec![0; count * 4];
+            self.from.read_exact_at(&mut offsets, level.laid.offsets + first * 8)?;
+            self.from.read_exact_at(&mut counts, level.laid.counts + first * 4)?;
+            places.clear();
+            for (offset, length) in offsets.as_chunks().0.iter().zip(counts.as_chunks().0) {
+                if self.cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let (offset, length) = (u64::from_le_bytes(*offset), u32::from_le_bytes(*length));
+                let frame = if self.framed && length > 0 { FRAME } else { 0 };
+                let after = end + 2 * frame + u64::from(length);
+                if !laid.big && passes_4_gib(after) {
+                    return Err(too_large(after));
+                }
+                self.block(offset, length, end, frame as usize)?;
+                places.push((end + frame, length.into()));
+                end = after;
+                self.observer.event(Event::Advanced { chunks: 1, bytes: length.into() });
             }
-            let mut copied = 0;
-            while copied < length {
-                let part = (length - copied).min(COPY_BYTES as u64);
-                buffer.resize(part as usize)?;
-                from.read_exact_at(buffer.bytes_mut(), offset + copied)?;
-                to.write_all_at(buffer.bytes(), end + copied)?;
-                copied += part;
-            }
-            places.push((end, length));
-            end += length;
+            note(self.to, laid, first, &places)?;
         }
-        note(to, laid, first, &places)?;
+        Ok(end)
     }
-    Ok(end)
+
+    /// Copies a block of that length to byte `end`, with `frame` bytes of its length before it and as many of its
+    /// last bytes after it.
+    fn block(&mut self, offset: u64, length: u32, end: u64, frame: usize) -> Result<()> {
+        let (mut copied, mut end) = (0, end);
+        let mut lead = frame;
+        while copied < u64::from(length) {
+            let part = (u64::from(length) - copied).min(COPY_BYTES as u64) as usize;
+            let tail = if copied + part as u64 == u64::from(length) { frame } else { 0 };
+            self.buffer.resize(lead + part + tail)?;
+            let bytes = self.buffer.bytes_mut();
+            bytes[..lead].copy_from_slice(&length.to_le_bytes()[..lead]);
+            self.from.read_exact_at(&mut bytes[lead..lead + part], offset + copied)?;
+            if part >= tail {
+                bytes.copy_within(lead + part - tail..lead + part, lead + part);
+            } else {
+                self.from
+                    .read_exact_at(&mut bytes[lead + part..], offset + u64::from(length) - tail as u64)?;
+            }
+            self.to.write_all_at(bytes, end)?;
+            end += bytes.len() as u64;
+            copied += part as u64;
+            lead = 0;
+        }
+        Ok(())
+    }
 }
 
 /// Commits chunks of a level and the next.
 struct PairSink {
     level: usize,
-    file: Arc<Positioned>,
     encoder: Arc<PairEncoder>,
-    levels: Arc<Vec<Placed>>,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
 }
 
 /// Encodes chunks of a level and, halved, of the next: `[upper][lower][length of upper]`.
@@ -315,14 +404,25 @@ impl Sink for PairSink {
         });
         let (upper, lower) =
             parts.ok_or_else(|| Error::Panic(format!("chunk {index} of {} bytes", bytes.len())))?;
-        let mut state = lock(&self.state);
+        let Shared { file, levels, .. } = &*self.shared;
+        let file = file.as_ref().ok_or_else(|| Error::Panic("a published pyramid was written".into()))?;
+        let mut state = lock(&self.shared.state);
         for (level, rect, part) in [(self.level, rect, upper), (self.level + 1, rect.halved(), lower)] {
-            let Some(Placed { encoder, laid }) = self.levels.get(level) else { continue };
-            let (end, blocks) = append(&self.file, &encoder.layout, laid, rect, part, state.end)?;
+            let Some(Placed { encoder, laid }) = levels.get(level) else { continue };
+            let (end, blocks) = append(file.file(), &encoder.layout, laid, rect, part, state.end)?;
             state.end = end;
             state.blocks_done[level] += blocks;
         }
         Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
+        self.shared.state(self.level).map(Some)
+    }
+
+    /// That of the whole output, which the first sink answers for.
+    fn bytes_bound(&self) -> Option<u64> {
+        Some(if self.level == 0 { self.shared.bound } else { 0 })
     }
 
     fn finish(self: Box<Self>) -> Result<()> {

@@ -1,10 +1,12 @@
 //! What a TIFF says about its image: tags from the layout, the sample type and the metadata.
 
-use outcrop_core::{DataType, GeoValue, Metadata, Value};
+use std::borrow::Cow;
+
+use outcrop_core::{DataType, Extent, GeoValue, Metadata, Result, Value};
 
 use super::directory::{Directory, rational};
 use super::layout::Layout;
-use super::{Compression, TiffOptions, ome};
+use super::{Compression, TiffOptions, codec, ome};
 use crate::OutputImage;
 
 const WHITE_IS_ZERO: u16 = 0;
@@ -58,7 +60,7 @@ pub(super) fn directory(
     photometric: u16,
     predictor: u16,
     reduced: bool,
-) -> Directory {
+) -> Result<Directory> {
     let mut d = Directory::default();
     let channels = layout.extent.channels as usize;
     let dtype = layout.dtype;
@@ -90,6 +92,15 @@ pub(super) fn directory(
     if let (YCBCR, Compression::Jpeg { subsampled, .. }) = (photometric, options.compression) {
         d.shorts(530, &[if subsampled { 2 } else { 1 }; 2]);
     }
+    match options.compression {
+        Compression::Jpeg { quality, subsampled } => {
+            let quality = codec::quality(quality, subsampled, layout.per_plane as usize);
+            d.undefined(347, &quality.tables()?);
+        }
+        // Version 4 and no other compression around it: numbers of 32 bits.
+        Compression::Lerc { .. } => d.longs(50674, &[4, 0]),
+        _ => {}
+    }
     let extra = &image.metadata.extra_samples;
     match channels - colours {
         0 => {}
@@ -105,6 +116,11 @@ pub(super) fn directory(
     };
     d.shorts(339, &vec![format; channels]);
     if !reduced {
+        if let Some(text) =
+            image.metadata.description.as_deref().and_then(|text| description(text, image.extent))
+        {
+            d.text(270, &text);
+        }
         add_metadata(&mut d, image.metadata);
         if let Some(xml) = ome_xml(image) {
             d.text(270, &xml);
@@ -113,7 +129,7 @@ pub(super) fn directory(
     if let Some(value) = nodata(image) {
         d.text(42113, &value.to_string());
     }
-    d
+    Ok(d)
 }
 
 /// The file's OME-XML, made to describe the one page that is written.
@@ -121,10 +137,28 @@ pub(super) fn ome_xml(image: &OutputImage<'_>) -> Option<String> {
     ome::describe(image.metadata.ome_xml.as_deref()?, image.extent, image.dtype)
 }
 
-fn add_metadata(d: &mut Directory, metadata: &Metadata) {
-    if let Some(text) = &metadata.description {
-        d.text(270, text);
+/// What stays true of a description once one page is written: tifffile's names a shape, ImageJ's how many pages follow.
+fn description(text: &str, extent: Extent) -> Option<Cow<'_, str>> {
+    if let Some(rest) = text.strip_prefix("{\"shape\": [") {
+        let shape: Option<Vec<u64>> =
+            rest.split(']').next()?.split(',').map(|n| n.trim().parse().ok()).collect();
+        let Extent { height, width, channels } = extent;
+        let is_ours = shape.is_some_and(|shape| match shape[..] {
+            [h, w] => (h, w, 1) == (height, width, channels),
+            [h, w, c] => (h, w, c) == (height, width, channels),
+            _ => false,
+        });
+        return is_ours.then_some(text.into());
     }
+    if !text.starts_with("ImageJ=") {
+        return Some(text.into());
+    }
+    const PAGES: [&str; 6] = ["images=", "channels=", "slices=", "frames=", "hyperstack=", "mode="];
+    let kept = text.lines().filter(|line| !PAGES.iter().any(|key| line.starts_with(key)));
+    Some(kept.map(|line| format!("{line}\n")).collect::<String>().into())
+}
+
+fn add_metadata(d: &mut Directory, metadata: &Metadata) {
     if let Some(code @ 1..=8) = metadata.orientation {
         d.shorts(274, &[code]);
     }
@@ -154,5 +188,25 @@ fn add_metadata(d: &mut Directory, metadata: &Metadata) {
             GeoValue::Doubles(v) => d.doubles(*tag, v),
             GeoValue::Text(v) => d.text(*tag, v),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_of_other_pages_is_left_out_or_cut() {
+        let extent = Extent::new(4, 5, 3);
+        for kept in ["a scan", "{\"shape\": [4, 5, 3]}", "{\"other\": 1}", ""] {
+            assert_eq!(description(kept, extent).unwrap(), kept);
+        }
+        for gone in
+            ["{\"shape\": [4, 5]}", "{\"shape\": [9, 4, 5, 3]}", "{\"shape\": [", "{\"shape\": [5, 4, 3]}"]
+        {
+            assert_eq!(description(gone, extent), None, "{gone}");
+        }
+        let stack = "ImageJ=1.53\nimages=12\nslices=12\nunit=um\nspacing=0.5\n";
+        assert_eq!(description(stack, extent).unwrap(), "ImageJ=1.53\nunit=um\nspacing=0.5\n");
     }
 }

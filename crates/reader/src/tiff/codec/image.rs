@@ -19,7 +19,8 @@ pub(in super::super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
     let depth = spec.bits[0];
     let types: &[DataType] = match codec {
         Codec::Jpeg | Codec::OldJpeg | Codec::WebP => &[DataType::U8],
-        Codec::Png | Codec::Jpeg2000 => &[DataType::U8, DataType::U16],
+        Codec::Png => &[DataType::U8, DataType::U16],
+        Codec::Jpeg2000 => &[DataType::U8, DataType::U16, DataType::I8, DataType::I16],
         Codec::JpegXl => &[DataType::U8, DataType::U16, DataType::F32],
         Codec::SgiLog | Codec::SgiLog24 => return logluv::check(spec),
         _ => return lerc::check(spec),
@@ -160,6 +161,15 @@ mod tests {
 
     fn wide(bytes: &[u8]) -> Vec<u8> {
         bytes.iter().flat_map(|&v| (u16::from(v) * 257).to_ne_bytes()).collect()
+    }
+
+    /// `arange(117, dtype='i2').reshape(9, 13) * 500 - 29000`, by OpenJPEG without loss.
+    #[test]
+    #[cfg(feature = "jpeg2000")]
+    fn signed_jpeg2000_keeps_its_sign() {
+        let found = decode(34712, 1, 1, DataType::I16, 9, include_bytes!("testdata/gray_i16.j2k")).unwrap();
+        let want: Vec<u8> = (0..117i32).flat_map(|i| ((i * 500 - 29000) as i16).to_ne_bytes()).collect();
+        assert_eq!(found, want);
     }
 
     #[test]

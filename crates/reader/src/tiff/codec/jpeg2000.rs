@@ -18,7 +18,14 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
     let decoded = image.decode(&mut context).map_err(broken)?;
     let components = decoded.components();
     shape.admit("jpeg 2000", width.into(), height.into(), components.len() as u64)?;
-    let largest = (1u32 << spec.bits[0].min(16)) - 1;
+    // The crate shifts every component up by half its range, signed ones too.
+    let bits = spec.bits[0].min(16);
+    let (shift, largest) = if spec.dtype.is_signed_integer() {
+        (1 << (bits - 1), (1 << (bits - 1)) - 1)
+    } else {
+        (0, (1 << bits) - 1)
+    };
+    let smallest = -shift;
     for (c, component) in components.iter().enumerate() {
         let samples = component.samples();
         if u32::from(component.bit_depth()) > 8 * shape.bytes as u32
@@ -34,7 +41,7 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
         let rows = samples.chunks_exact(width as usize).zip(out.chunks_exact_mut(shape.row_bytes()));
         for (from, to) in rows {
             for (&v, pixel) in from.iter().zip(to.chunks_exact_mut(shape.samples * shape.bytes)) {
-                let v = v.round_ties_even().clamp(0.0, largest as f32) as u32;
+                let v = (v.round_ties_even() as i32).saturating_sub(shift).clamp(smallest, largest);
                 match shape.bytes {
                     1 => pixel[c] = v as u8,
                     _ => pixel[2 * c..2 * c + 2].copy_from_slice(&(v as u16).to_ne_bytes()),

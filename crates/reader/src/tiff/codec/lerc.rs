@@ -11,6 +11,7 @@ use bytemuck::Pod;
 use outcrop_core::{DataType, Error, Result, Sample};
 
 use super::super::block::BlockSpec;
+use super::super::unpack;
 use super::image::Shape;
 use super::lerc_bits::{Huffman, Input, WordBits, broken};
 
@@ -66,8 +67,11 @@ pub(super) fn decode(
         DataType::U32 => bands::<u32>(spec, input, shape, out),
         DataType::F32 => bands::<f32>(spec, input, shape, out),
         DataType::F64 => bands::<f64>(spec, input, shape, out),
-        _ => check(spec),
-    }
+        _ => return check(spec),
+    }?;
+    // libtiff turns the bytes of a big-endian file's samples before the encoder sees them, and after the decoder.
+    unpack::to_native(out, shape.bytes, spec.byte_order);
+    Ok(())
 }
 
 /// Decodes blobs until all samples are there.
@@ -420,6 +424,8 @@ fn fletcher32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::super::super::block::{CodecState, tests::spec};
+    use outcrop_core::ByteOrder;
+
     use super::*;
 
     fn bytes(hex: &str) -> Vec<u8> {
@@ -465,6 +471,20 @@ mod tests {
                 assert!((v - want).abs() <= 2, "pixel {i}: {v}, expected {want}");
             }
         }
+    }
+
+    /// `arange(12, dtype='u2').reshape(3, 4) * 300 + 7`, written by GDAL 3.9 with `COMPRESS=LERC, ENDIANNESS=BIG`.
+    const BIG: &str = "4c6572633220040000006326c5b70300000004000000010000000c000000080000006300000003000000000000000000e03f\
+                       0000000000009c40000000008061ed400000000000070ceb0100070133025f038b04b705e3070f083b09670a930bbf0ceb";
+
+    #[test]
+    fn samples_of_big_endian_files_are_turned() {
+        let mut spec = spec(34887, 4, 3, DataType::U16, 1);
+        spec.byte_order = ByteOrder::Big;
+        let mut out = vec![0; 24];
+        spec.decode(&bytes(&BIG.replace(' ', "")), 3, &mut CodecState::default(), &mut out).unwrap();
+        let found: Vec<u16> = out.chunks(2).map(|b| u16::from_ne_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(found, (0..12).map(|i| i * 300 + 7).collect::<Vec<u16>>());
     }
 
     #[test]
