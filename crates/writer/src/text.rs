@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn long_texts_come_back_however_they_are_cut_and_broken() {
-        let bytes: Vec<u8> = (0..300_001u64).map(|n| (n * n >> 5) as u8).collect();
+        let bytes: Vec<u8> = (0..300_001u64).map(|n| ((n * n) >> 5) as u8).collect();
         let text = encoded(&bytes, 1000, None);
         assert_eq!(text, encoded(&bytes, usize::MAX, None));
         let broken = text.chunks(76).collect::<Vec<_>>().join(&b"\r\n"[..]);

@@ -112,7 +112,7 @@ impl<'a> Write<'a> {
 
     /// The same job into a sink that is open.
     pub(super) fn into_sink(self, sink: Box<dyn Sink>) -> Opened<'a> {
-        Opened { job: self, to: To::Image(sink) }
+        Opened { job: self, to: To::Image(sink), passes: 1 }
     }
 
     /// How levels are made.
