@@ -88,7 +88,8 @@ fn original(args: &Encode, output: &Path, cancel: &CancelToken) -> anyhow::Resul
     let reading = &args.reading;
     let is_part = reading.window.is_some()
         || reading.channels.is_some()
-        || (reading.page, reading.level) != (0, 0)
+        || reading.page.is_some()
+        || reading.level.is_some()
         || !args.co.is_empty()
         || args.running.plan.is_some();
     if is_part {
