@@ -3,9 +3,12 @@
 //! time, so that neighbours on a busy machine disturb little.
 //!
 //! `cargo bench -p outcrop-benches --bench codecs [FILTER]`. Both sides keep their contexts and buffers from block to block.
+//! JPEG 2000, JPEG XL, LERC and lossy WebP have no encoder here: `OUTCROP_PYTHON` names a Python with imagecodecs, and they
+//! are left out without it.
 
 use std::hint::black_box;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -176,6 +179,84 @@ fn image_codecs(c: &mut Criterion<CpuTime>) {
     });
 }
 
+/// A block encoded by imagecodecs: `encode` is an expression in the pixels `a`. `None` where there is no such Python.
+fn by_imagecodecs(encode: &str, plain: &[u8], (_, samples, dtype): Kind) -> Option<Vec<u8>> {
+    let python = std::env::var_os("OUTCROP_PYTHON")?;
+    let code = format!(
+        "import sys, numpy as n, imagecodecs as c\n\
+         a = n.frombuffer(sys.stdin.buffer.read(), '{}').reshape({SIDE}, {SIDE}, {samples}).squeeze()\n\
+         sys.stdout.buffer.write({encode})",
+        dtype.name()
+    );
+    let mut child = Command::new(python)
+        .args(["-c", &code])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(plain).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "imagecodecs: {encode}");
+    Some(done.stdout)
+}
+
+/// Codecs whose blocks others must make.
+fn foreign_codecs(c: &mut Criterion<CpuTime>) {
+    for kind in KINDS {
+        let plain = pixels(kind);
+        for (name, encode) in [
+            ("jpeg 2000 lossless", "c.jpeg2k_encode(a, reversible=True, codecformat='j2k')"),
+            ("jpeg 2000 40 dB", "c.jpeg2k_encode(a, level=40, codecformat='j2k')"),
+        ] {
+            let Some(stored) = by_imagecodecs(encode, &plain, kind) else { continue };
+            measure(c, name, kind, &spec(34_712, 1, kind), &stored, |out| {
+                let settings = hayro_jpeg2000::DecodeSettings::default();
+                let image = hayro_jpeg2000::Image::new(&stored, &settings).unwrap();
+                let mut context = hayro_jpeg2000::DecoderContext::default();
+                out[0] = image.decode(&mut context).unwrap().components().len() as u8;
+            });
+        }
+        for (name, encode) in [
+            ("jpeg xl lossless", "c.jpegxl_encode(a, lossless=True, effort=3)"),
+            ("jpeg xl lossy", "c.jpegxl_encode(a, distance=1.0, effort=3)"),
+        ] {
+            let Some(stored) = by_imagecodecs(encode, &plain, kind) else { continue };
+            measure(c, name, kind, &spec(50_002, 1, kind), &stored, |out| {
+                let pool = jxl_oxide::JxlThreadPool::none();
+                let image = jxl_oxide::JxlImage::builder().pool(pool).read(&stored[..]).unwrap();
+                out[0] = image.render_frame(0).unwrap().image_all_channels().channels() as u8;
+            });
+        }
+        // No other decoder in Rust: the limit is a copy.
+        if let Some(stored) = by_imagecodecs("c.lerc_encode(a)", &plain, kind) {
+            let mut lerc = spec(34_887, 1, kind);
+            lerc.lerc_parameters = vec![4, 0];
+            measure(c, "lerc", kind, &lerc, &stored, |out| out.copy_from_slice(&plain));
+        }
+    }
+    let kind = KINDS[0];
+    let plain = pixels(kind);
+    if let Some(stored) = by_imagecodecs("c.webp_encode(a, level=90)", &plain, kind) {
+        measure(c, "webp lossy", kind, &spec(50_001, 1, kind), &stored, |out| {
+            image_webp::WebPDecoder::new(Cursor::new(&stored)).unwrap().read_image(out).unwrap();
+        });
+    }
+}
+
+/// PackBits of rows with runs, as drawings have them; the limit is a copy.
+fn packbits(c: &mut Criterion<CpuTime>) {
+    let kind = KINDS[0];
+    let mut stored = Vec::new();
+    let mut plain = Vec::new();
+    for i in 0..SIDE * SIDE * 3 / 48 {
+        stored.extend([15].into_iter().chain((0..16).map(|k| (i * 7 + k * k) as u8)));
+        plain.extend((0..16).map(|k| (i * 7 + k * k) as u8));
+        stored.extend([(1 - 32i8) as u8, i as u8]);
+        plain.extend([i as u8; 32]);
+    }
+    measure(c, "packbits", kind, &spec(32_773, 1, kind), &stored, |out| out.copy_from_slice(&plain));
+}
+
 /// Group 4, black and white: throughput is in samples, a byte each.
 fn fax_codec(c: &mut Criterion<CpuTime>) {
     let kind = ("1 bit", 1, DataType::U8);
@@ -207,5 +288,5 @@ fn config() -> Criterion<CpuTime> {
         .measurement_time(Duration::from_millis(800))
 }
 
-criterion_group!(name = benches; config = config(); targets = byte_codecs, predictors, image_codecs, fax_codec);
+criterion_group!(name = benches; config = config(); targets = byte_codecs, packbits, predictors, image_codecs, foreign_codecs, fax_codec);
 criterion_main!(benches);

@@ -2,16 +2,23 @@
 //!
 //! ```text
 //! limits memory FILE [THREADS]   read bandwidth over a mapped file, and memcpy of it into a mapped output of FILE.copy
-//! limits decode FILE [THREADS]   every block of a TIFF through the plain library (libdeflate, zstd, zune-jpeg), no more
+//! limits decode FILE [THREADS]   every block of a TIFF through the plain library (libdeflate, zstd, zune-jpeg) and a plain
+//!                                loop that undoes its predictor, no more
+//! limits blocks FILE [THREADS]   the same by our own block decoder: no chunks, no scheduler, no statistics
 //! ```
 //!
-//! Prints one JSON object: seconds and bytes. Run it beside the program it is compared with, in the same minute.
+//! Prints one JSON object: seconds, processor seconds and bytes. Run it beside the program it is compared with, in the
+//! same minute. The file's pages are present before the clock starts. What a second thread gains is the processor seconds
+//! of one thread over the seconds of two, for both sides: outcrop reads ahead on a thread of its own also with `-j 1`, so
+//! seconds alone would hide that part of its work.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use memmap2::{Mmap, MmapMut};
+use memmap2::{Mmap, MmapMut, MmapOptions};
+use outcrop_core::{ByteOrder, DataType};
+use outcrop_reader::tiff::block::{BlockSpec, CodecState};
 use tiff::tags::Tag;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -24,14 +31,23 @@ fn main() -> Result<(), Failure> {
     };
     match (args.first().map(String::as_str), args.get(1)) {
         (Some("memory"), Some(file)) => memory(file, threads),
-        (Some("decode"), Some(file)) => decode(file, threads),
-        _ => Err("usage: limits memory|decode FILE [THREADS]".into()),
+        (Some("decode"), Some(file)) => decode(file, threads, false),
+        (Some("blocks"), Some(file)) => decode(file, threads, true),
+        _ => Err("usage: limits memory|decode|blocks FILE [THREADS]".into()),
     }
 }
 
 fn map(path: &str) -> Result<Mmap, Failure> {
     // SAFETY: the file is the benchmark's own and nobody writes to it meanwhile.
-    Ok(unsafe { Mmap::map(&File::open(path)?)? })
+    Ok(unsafe { MmapOptions::new().populate().map(&File::open(path)?)? })
+}
+
+/// Processor time of the whole process.
+fn processor_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Runs `work` for pieces 0..count on all threads and returns the seconds it took.
@@ -103,62 +119,184 @@ fn memory(path: &str, threads: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-fn decode(path: &str, threads: usize) -> Result<(), Failure> {
-    let input = map(path)?;
-    let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(&input[..]))?;
-    let tiled = decoder.find_tag(Tag::TileOffsets)?.is_some();
-    let (offsets, counts) = if tiled {
-        (Tag::TileOffsets, Tag::TileByteCounts)
-    } else {
-        (Tag::StripOffsets, Tag::StripByteCounts)
-    };
-    let offsets = decoder.get_tag_u64_vec(offsets)?;
-    let counts = decoder.get_tag_u64_vec(counts)?;
-    let compression = decoder.find_tag(Tag::Compression)?.map_or(Ok(1), |v| v.into_u16())?;
-    let tables = decoder.find_tag(Tag::JPEGTables)?.map_or(Ok(Vec::new()), |v| v.into_u8_vec())?;
-    let bits = decoder.find_tag(Tag::BitsPerSample)?.map_or(Ok(vec![1]), |v| v.into_u16_vec())?;
-    let samples = decoder.find_tag(Tag::SamplesPerPixel)?.map_or(Ok(1), |v| v.into_u16())?;
-    let planar = decoder.find_tag(Tag::PlanarConfiguration)?.map_or(Ok(1), |v| v.into_u16())? == 2;
-    let (width, height) = decoder.chunk_dimensions();
-    let samples = if planar { 1 } else { samples as usize };
-    let block_bytes = width as usize * height as usize * samples * bits[0] as usize / 8;
+/// Which blocks a file has and what they hold.
+struct Blocks {
+    offsets: Vec<u64>,
+    counts: Vec<u64>,
+    tables: Vec<u8>,
+    spec: BlockSpec,
+}
 
+impl Blocks {
+    fn of(input: &[u8]) -> Result<Blocks, Failure> {
+        let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(input))?;
+        let tiled = decoder.find_tag(Tag::TileOffsets)?.is_some();
+        let (offsets, counts) = if tiled {
+            (Tag::TileOffsets, Tag::TileByteCounts)
+        } else {
+            (Tag::StripOffsets, Tag::StripByteCounts)
+        };
+        let offsets = decoder.get_tag_u64_vec(offsets)?;
+        let counts = decoder.get_tag_u64_vec(counts)?;
+        let mut code = |tag: Tag, absent: u16| -> Result<u16, Failure> {
+            Ok(decoder.find_tag(tag)?.map_or(Ok(vec![absent]), |v| v.into_u16_vec())?[0])
+        };
+        let (compression, predictor) = (code(Tag::Compression, 1)?, code(Tag::Predictor, 1)?);
+        let (bits, sample_format) = (code(Tag::BitsPerSample, 1)?, code(Tag::SampleFormat, 1)?);
+        let (samples, photometric) =
+            (code(Tag::SamplesPerPixel, 1)?, code(Tag::PhotometricInterpretation, 1)?);
+        let samples = if code(Tag::PlanarConfiguration, 1)? == 2 { 1 } else { usize::from(samples) };
+        let tables = decoder.find_tag(Tag::JPEGTables)?.map_or(Ok(Vec::new()), |v| v.into_u8_vec())?;
+        let (width, height) = decoder.chunk_dimensions();
+        let dtype = match (sample_format, bits) {
+            (1, 8) => DataType::U8,
+            (1, 16) => DataType::U16,
+            (1, 32) => DataType::U32,
+            (3, 32) => DataType::F32,
+            _ => {
+                return Err(format!("samples of {bits} bits of format {sample_format} are not set up").into());
+            }
+        };
+        let byte_order = match decoder.byte_order() {
+            tiff::tags::ByteOrder::LittleEndian => ByteOrder::Little,
+            tiff::tags::ByteOrder::BigEndian => ByteOrder::Big,
+        };
+        let spec = BlockSpec {
+            compression,
+            predictor,
+            photometric,
+            bits: vec![bits; samples],
+            sample_format,
+            dtype,
+            byte_order,
+            reversed_bits: false,
+            width,
+            height,
+            subsampling: (1, 1),
+            jpeg_tables: Some(tables.clone()).filter(|t| !t.is_empty()),
+            t4_options: 0,
+            t6_options: 0,
+            lerc_parameters: vec![],
+            old_jpeg: None,
+        };
+        Ok(Blocks { offsets, counts, tables, spec })
+    }
+}
+
+/// What a thread keeps from block to block.
+struct Worker {
+    out: Vec<u8>,
+    row: Vec<u8>,
+    own: CodecState,
+    inflate: libdeflater::Decompressor,
+    zstd: zstd::bulk::Decompressor<'static>,
+}
+
+fn decode(path: &str, threads: usize, own: bool) -> Result<(), Failure> {
+    let input = map(path)?;
+    let Blocks { offsets, counts, tables, spec } = Blocks::of(&input)?;
+    let row_bytes = spec.width as usize * spec.samples() * spec.dtype.bytes();
+    let block_bytes = row_bytes * spec.height as usize;
+    if !own && spec.byte_order != ByteOrder::NATIVE {
+        return Err("only native byte order is set up".into());
+    }
+
+    let processor = processor_seconds();
     let seconds = on_all(threads, offsets.len(), |i| {
         let stored = &input[offsets[i] as usize..(offsets[i] + counts[i]) as usize];
-        BUFFER.with_borrow_mut(|out| -> Result<(), Failure> {
+        WORKER.with_borrow_mut(|worker| -> Result<(), Failure> {
+            let Worker { out, row, own: state, inflate, zstd } = worker;
             out.resize(block_bytes, 0);
-            match compression {
-                8 | 32946 => {
-                    libdeflater::Decompressor::new().zlib_decompress(stored, out)?;
+            if own {
+                spec.decode(stored, spec.height, state, out)?;
+            } else {
+                match spec.compression {
+                    8 | 32946 => {
+                        inflate.zlib_decompress(stored, out)?;
+                    }
+                    50000 => {
+                        zstd.decompress_to_buffer(stored, &mut out[..])?;
+                    }
+                    7 => jpeg(&tables, stored, out)?,
+                    other => return Err(format!("no plain library is set up for compression {other}").into()),
                 }
-                50000 => {
-                    CONTEXT.with_borrow_mut(|c| c.decompress_to_buffer(stored, &mut out[..]))?;
+                for samples in out.chunks_exact_mut(row_bytes) {
+                    undo(&spec, samples, row)?;
                 }
-                7 => {
-                    let stream = match tables.len() {
-                        0..=2 => stored.to_vec(),
-                        n => [&tables[..n - 2], &stored[2..]].concat(),
-                    };
-                    let mut jpeg =
-                        zune_jpeg::JpegDecoder::new(zune_jpeg::zune_core::bytestream::ZCursor::new(stream));
-                    jpeg.decode_into(out).map_err(|e| e.to_string())?;
-                }
-                other => return Err(format!("no plain library is set up for compression {other}").into()),
             }
             std::hint::black_box(&out[0]);
             Ok(())
         })
     })?;
-    let bytes = block_bytes * offsets.len();
+    let (bytes, processor) = (block_bytes * offsets.len(), processor_seconds() - processor);
     println!(
-        "{{\"threads\": {threads}, \"blocks\": {}, \"bytes\": {bytes}, \"seconds\": {seconds}}}",
+        "{{\"threads\": {threads}, \"blocks\": {}, \"bytes\": {bytes}, \"seconds\": {seconds}, \"processor_seconds\": {processor}}}",
         offsets.len()
     );
     Ok(())
 }
 
+fn jpeg(tables: &[u8], stored: &[u8], out: &mut [u8]) -> Result<(), Failure> {
+    use zune_jpeg::zune_core::{bytestream::ZCursor, options::DecoderOptions};
+    let joined;
+    let stream = match tables.len() {
+        0..=2 => stored,
+        n => {
+            joined = [&tables[..n - 2], &stored[2..]].concat();
+            &joined[..]
+        }
+    };
+    let mut jpeg = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(stream), DecoderOptions::new_fast());
+    jpeg.decode_into(out).map_err(|e| e.to_string().into())
+}
+
+/// Undoes the predictor of one row, plainly.
+fn undo(spec: &BlockSpec, row: &mut [u8], planes: &mut Vec<u8>) -> Result<(), Failure> {
+    match (spec.predictor, spec.samples(), spec.dtype) {
+        (1, ..) => {}
+        (2, 1, DataType::U8) => sums::<1>(row),
+        (2, 3, DataType::U8) => sums::<3>(row),
+        (2, 1, DataType::U16) => {
+            let mut sum = 0u16;
+            for sample in row.chunks_exact_mut(2) {
+                sum = sum.wrapping_add(u16::from_ne_bytes([sample[0], sample[1]]));
+                sample.copy_from_slice(&sum.to_ne_bytes());
+            }
+        }
+        (3, 1, DataType::F32) => {
+            sums::<1>(row);
+            planes.clear();
+            planes.extend_from_slice(row);
+            let (a, rest) = planes.split_at(row.len() / 4);
+            let (b, rest) = rest.split_at(row.len() / 4);
+            let (c, d) = rest.split_at(row.len() / 4);
+            for (i, sample) in row.chunks_exact_mut(4).enumerate() {
+                sample.copy_from_slice(&u32::from_be_bytes([a[i], b[i], c[i], d[i]]).to_ne_bytes());
+            }
+        }
+        (predictor, samples, dtype) => {
+            return Err(format!("predictor {predictor} of {samples} x {dtype} is not set up").into());
+        }
+    }
+    Ok(())
+}
+
+fn sums<const N: usize>(row: &mut [u8]) {
+    let mut sums = [0u8; N];
+    for pixel in row.chunks_exact_mut(N) {
+        for (sum, sample) in sums.iter_mut().zip(pixel) {
+            *sum = sum.wrapping_add(*sample);
+            *sample = *sum;
+        }
+    }
+}
+
 thread_local! {
-    static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-    static CONTEXT: std::cell::RefCell<zstd::bulk::Decompressor<'static>> =
-        std::cell::RefCell::new(zstd::bulk::Decompressor::new().expect("a context without a dictionary"));
+    static WORKER: std::cell::RefCell<Worker> = std::cell::RefCell::new(Worker {
+        out: Vec::new(),
+        row: Vec::new(),
+        own: CodecState::default(),
+        inflate: libdeflater::Decompressor::new(),
+        zstd: zstd::bulk::Decompressor::new().expect("a context without a dictionary"),
+    });
 }

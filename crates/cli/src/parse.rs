@@ -41,6 +41,12 @@ pub(crate) fn output_format(text: &str) -> Result<OutputFormat, String> {
     })
 }
 
+/// A format of pictures by extension.
+pub(crate) fn picture_format(text: &str) -> Result<outcrop::PictureFormat, String> {
+    outcrop::PictureFormat::from_extension(text)
+        .ok_or_else(|| format!("expected jpg, png or webp, found `{text}`"))
+}
+
 /// What `encode` makes of an image before it becomes text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -59,12 +65,6 @@ pub(crate) fn encoding(text: &str) -> Result<Encoding, String> {
         _ if text.eq_ignore_ascii_case("original") => Ok(Encoding::Original),
         _ => Err(format!("expected png, jpeg, webp, tiff, npy or original, found `{text}`")),
     }
-}
-
-/// A format of pictures by extension.
-pub(crate) fn picture_format(text: &str) -> Result<outcrop::PictureFormat, String> {
-    outcrop::PictureFormat::from_extension(text)
-        .ok_or_else(|| format!("expected jpg, png or webp, found `{text}`"))
 }
 
 /// `500ms`, `60s`, `5m`, `2h`.

@@ -179,6 +179,7 @@ pub(crate) fn open_at(
         from: reading.from,
         page,
         level,
+        mask: false,
         bad_blocks,
         expand_palette: reading.expand_palette,
         io: match reading.io {

@@ -28,8 +28,14 @@ const MOST_BYTES: u64 = 64 << 20;
 pub fn tiff(data: &[u8], path: &Path) {
     std::fs::write(path, data).expect("a folder that can be written to");
     for (io, bad_blocks) in [(IoMode::Map, BadBlocks::Fail), (IoMode::Read, BadBlocks::Nodata)] {
-        for (page, level, expand_palette) in [(0, 0, false), (0, 1, false), (1, 0, false), (0, 0, true)] {
-            let options = TiffOptions { page, level, bad_blocks, expand_palette };
+        for (page, level, expand_palette, mask) in [
+            (0, 0, false, false),
+            (0, 1, false, false),
+            (1, 0, false, false),
+            (0, 0, true, false),
+            (0, 0, false, true),
+        ] {
+            let options = TiffOptions { page, level, mask, bad_blocks, expand_palette };
             let store = Arc::new(Store::open(path, io).expect("the file was just written"));
             // Any other error is an answer.
             if let Err(Error::Panic(why)) = tiff::open(store, &options).and_then(|source| read_some(&source))

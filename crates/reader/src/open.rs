@@ -79,6 +79,9 @@ pub struct OpenOptions {
     pub page: u64,
     /// The level of the page, 0 = full resolution.
     pub level: u64,
+    /// The mask that the file has for that page and level, instead of its pixels: an image of one channel, not 0 where a
+    /// pixel is valid. The description of the page says in [`outcrop_core::Metadata::other`] whether there is one.
+    pub mask: bool,
     /// How bytes are reached.
     pub io: IoMode,
     /// What happens with a block that cannot be read.
@@ -91,8 +94,8 @@ pub struct OpenOptions {
 
 impl OpenOptions {
     fn tiff(&self) -> TiffOptions {
-        let OpenOptions { page, level, bad_blocks, expand_palette, .. } = *self;
-        TiffOptions { page, level, bad_blocks, expand_palette }
+        let OpenOptions { page, level, mask, bad_blocks, expand_palette, .. } = *self;
+        TiffOptions { page, level, mask, bad_blocks, expand_palette }
     }
 }
 
@@ -206,6 +209,9 @@ fn open_envi(path: &Path, store: &Store, io: IoMode) -> Result<RawSource> {
 }
 
 fn one_page(format: Format, options: &OpenOptions) -> Result<()> {
+    if options.mask {
+        return Err(Error::Usage(format!("a {} file has no mask", format.name())));
+    }
     let (flag, n) = if options.page != 0 { ("page", options.page) } else { ("level", options.level) };
     if n == 0 {
         return Ok(());

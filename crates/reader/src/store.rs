@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{Mmap, UncheckedAdvice};
 use outcrop_core::{Error, Result, Scratch};
@@ -47,7 +48,12 @@ pub struct Store {
     map: Option<Mmap>,
     file: File,
     len: u64,
+    /// Where the one window begins that the last release left for its neighbours; [`NO_WINDOW`] for none.
+    left: AtomicU64,
 }
+
+/// No window begins here: windows begin at multiples of their size.
+const NO_WINDOW: u64 = u64::MAX;
 
 impl Store {
     /// Opens a regular file.
@@ -64,7 +70,8 @@ impl Store {
         }
         let file = File::open(path).map_err(|e| Error::io("cannot open", e))?;
         let meta = file.metadata().map_err(|e| Error::io("cannot look at the file", e))?;
-        let mut store = Store { registered: None, map: None, file, len: meta.len() };
+        let mut store =
+            Store { registered: None, map: None, file, len: meta.len(), left: AtomicU64::new(NO_WINDOW) };
         if store.len > 0 && store.wants_map(mode) {
             match store.try_map(path) {
                 Err(e) if mode == IoMode::Map => return Err(Error::io("cannot map the file (--io read)", e)),
@@ -270,19 +277,32 @@ impl Store {
 
     /// Lets go of the pages of ranges that no chunk needs any more. They come back if they are touched again: pages
     /// around the ranges are dropped too, for whoever faulted last may have brought them.
+    ///
+    /// The window in which the ranges end stays until a release ends in another one, so that small blocks that share a
+    /// window do not drop each other's pages, which every processor would have to be told of.
     pub fn release(&self, ranges: &[(u64, u64)]) {
         if self.map.is_none() {
             return;
         }
-        for (start, end) in self.join(ranges, WINDOW) {
-            self.release_one(start, end - start);
+        let joined = self.join(ranges, WINDOW);
+        let Some(&(_, last)) = joined.last() else { return };
+        let stays = (last - 1) - (last - 1) % WINDOW;
+        let left = self.left.swap(stays, Ordering::Relaxed);
+        for &(start, end) in &joined {
+            let start = start - start % WINDOW;
+            self.drop_pages(
+                start,
+                end.next_multiple_of(WINDOW).min(if end == last { stays } else { u64::MAX }),
+            );
+        }
+        if left != stays && left != NO_WINDOW {
+            self.drop_pages(left, left + WINDOW);
         }
     }
 
-    fn release_one(&self, offset: u64, bytes: u64) {
-        let Some(map) = &self.map else { return };
-        let start = offset - offset % WINDOW;
-        let end = (offset + bytes).next_multiple_of(WINDOW).min(self.len);
+    fn drop_pages(&self, start: u64, end: u64) {
+        let end = end.min(self.len);
+        let Some(map) = self.map.as_ref().filter(|_| start < end) else { return };
         // SAFETY: the map is of a file and read-only: dropped pages are read again when touched.
         let _ = unsafe {
             map.unchecked_advise_range(UncheckedAdvice::DontNeed, start as usize, (end - start) as usize)

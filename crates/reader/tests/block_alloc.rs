@@ -11,12 +11,14 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: all calls go to the system's allocator unchanged; the counter is a plain thread-local without a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        BYTES.with(|n| n.set(n.get() + layout.size()));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
@@ -138,5 +140,67 @@ fn a_warm_state_allocates_nothing() {
         spec.decode(stored, 64, &mut state, &mut out).unwrap();
         let allocations = ALLOCATIONS.with(Cell::get) - before;
         assert_eq!(allocations, 0, "codec {compression}, {bits} bits");
+    }
+}
+
+/// Blocks of 13 x 9 pixels whose own headers claim far more.
+#[test]
+fn headers_that_claim_more_than_the_block_take_no_memory() {
+    let jpeg: &[u8] = include_bytes!("../src/tiff/codec/testdata/ycbcr.jpg");
+    let j2k: &[u8] = include_bytes!("../src/tiff/codec/testdata/rgb.j2k");
+    let jp2: &[u8] = include_bytes!("../src/tiff/codec/testdata/gray16.jp2");
+    let jxl: &[u8] = include_bytes!("../src/tiff/codec/testdata/rgb.jxl");
+    let webp: &[u8] = include_bytes!("../src/tiff/codec/testdata/rgb.webp");
+    let patched = |stored: &[u8], marker: &[u8], skip: usize, bytes: &[u8]| {
+        let at = stored.windows(marker.len()).position(|w| w == marker).unwrap() + skip;
+        let mut stored = stored.to_vec();
+        stored[at..at + bytes.len()].copy_from_slice(bytes);
+        stored
+    };
+    let size: &[u8] = &[0xff, 0x51];
+    let large = 0x7fff_ffffu32.to_be_bytes();
+    // LERC version 2: no checksum; rows, columns, valid pixels, micro-block, blob size, type, error, least, greatest.
+    let mut lerc = b"Lerc2 \x02\0\0\0".to_vec();
+    lerc.extend([30_000i32, 30_000, 900_000_000, 8, 67, 1].iter().flat_map(|v| v.to_le_bytes()));
+    lerc.extend([0.5f64, 0.0, 200.0].iter().flat_map(|v| v.to_le_bytes()));
+    lerc.extend([0; 9]);
+    let cases: [(&str, u16, Vec<u8>); 11] = [
+        ("JPEG, large", 7, patched(jpeg, &[0xff, 0xc0], 5, &[0xff, 0xff, 0xff, 0xff])),
+        ("JPEG, wide", 7, patched(jpeg, &[0xff, 0xc0], 7, &[0xff, 0xff])),
+        ("JPEG 2000, large", 34712, patched(j2k, size, 6, &[large, large].concat())),
+        ("JPEG 2000, tiny tiles", 34712, patched(j2k, size, 6, &[0, 0, 4, 0, 0, 0, 4, 0])),
+        (
+            "JPEG 2000, far tiles",
+            34712,
+            patched(j2k, size, 6, &{
+                // 13 x 9 pixels at the far end of tiles of 256 x 256.
+                let ends = [0x7fff_0000u32 + 13, 0x7fff_0000 + 9, 0x7fff_0000, 0x7fff_0000, 256, 256, 0, 0];
+                ends.map(u32::to_be_bytes).concat()
+            }),
+        ),
+        ("JPEG 2000, components", 34712, patched(j2k, size, 38, &[0x40, 0])),
+        ("JPEG 2000 in boxes, large", 34712, patched(jp2, size, 6, &[large, large].concat())),
+        // Not small, thirty bits of rows, all set, and as many columns.
+        ("JPEG XL, large", 50002, patched(jxl, &[0xff, 0x0a], 2, &[0xfe, 0xff, 0xff, 0xff, 0x3f])),
+        ("LERC, large", 34887, lerc),
+        ("WebP, large", 50001, patched(webp, b"VP8L", 9, &[0xff, 0xff, 0xff, 0x0f])),
+        ("WebP, wide", 50001, patched(webp, b"VP8L", 9, &[0xff, 0x3f])),
+    ];
+    for (name, compression, stored) in cases {
+        let mut spec = spec(compression, 8, 3, DataType::U8, 1);
+        (spec.photometric, spec.width, spec.height) = (if compression == 7 { 6 } else { 2 }, 13, 9);
+        let mut out = vec![0; 13 * 9 * 3];
+        // Tiles of 1 x 1 in an image that is not too large.
+        let stored = if name.contains("tiny") {
+            patched(&stored, size, 22, &[0, 0, 0, 1, 0, 0, 0, 1])
+        } else {
+            stored
+        };
+        let before = BYTES.with(Cell::get);
+        let error = spec.decode(&stored, 9, &mut CodecState::default(), &mut out).unwrap_err();
+        let taken = BYTES.with(Cell::get) - before;
+        assert!(matches!(error, outcrop_core::Error::Format(_)), "{name}: {error}");
+        println!("{name}: {error}, {taken} bytes");
+        assert!(taken < 256 << 10, "{name}: {taken} bytes, then {error}");
     }
 }

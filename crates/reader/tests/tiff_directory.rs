@@ -499,10 +499,62 @@ fn levels_masks_and_sub_ifds_belong_to_their_page() {
     assert_eq!(pages, expected);
     let level = open_with(&b.bytes, IoMode::Map, &TiffOptions { level: 2, ..Default::default() }).unwrap();
     assert_eq!(level.image().extent.rect(), Rect::of_size(10, 8));
+    for (level, size) in [(0, Some((40, 30))), (1, Some((20, 15))), (2, None)] {
+        let options = TiffOptions { level, mask: true, ..Default::default() };
+        match (open_with(&b.bytes, IoMode::Map, &options), size) {
+            (Ok(mask), Some((height, width))) => {
+                assert_eq!(mask.image().extent.rect(), Rect::of_size(height, width));
+                assert!(mask.image().nodata.is_empty());
+                assert_eq!(all(&b.bytes, &options).unwrap().len() as u64, height * width);
+            }
+            (Err(Error::Usage(why)), None) => assert!(why.contains("no mask at level 2"), "{why}"),
+            (found, _) => panic!("level {level}: {:?}", found.map(|_| ())),
+        }
+    }
     for options in
         [TiffOptions { level: 3, ..Default::default() }, TiffOptions { page: 4, ..Default::default() }]
     {
         assert!(matches!(open_with(&b.bytes, IoMode::Map, &options), Err(Error::Usage(_))));
+    }
+}
+
+#[test]
+fn tiled_pages_of_an_aperio_slide_are_its_levels() {
+    for description in ["Aperio Image Library v11.2.1\r\n", "Another Image Library"] {
+        let mut b = Builder::new(true, false);
+        let text: Vec<u64> = description.bytes().chain([0]).map(u64::from).collect();
+        // A slide, a thumbnail in strips, two levels, and a label that says that it is reduced.
+        for (height, width, tile) in
+            [(64u64, 48u64, 16u64), (32, 24, 0), (32, 24, 16), (16, 12, 16), (20, 20, 0)]
+        {
+            let tags = if tile > 0 {
+                let at = b.data(&[7; 64 * 48]);
+                let tiles = height.div_ceil(tile) * width.div_ceil(tile);
+                vec![
+                    (256, LONG, vec![width]),
+                    (257, LONG, vec![height]),
+                    (258, SHORT, vec![8]),
+                    (259, SHORT, vec![1]),
+                    (262, SHORT, vec![1]),
+                    (270, ASCII, text.clone()),
+                    (322, LONG, vec![tile]),
+                    (323, LONG, vec![tile]),
+                    (324, LONG, (0..tiles).map(|i| at + i * tile * tile).collect()),
+                    (325, LONG, vec![tile * tile; tiles as usize]),
+                ]
+            } else {
+                gray(&mut b, height, width, height, &[(254, LONG, vec![u64::from(height == 20)])])
+            };
+            b.page(&tags);
+        }
+        let source = open_with(&b.bytes, IoMode::Read, &TiffOptions::default()).unwrap();
+        let sizes: Vec<_> = source.image().levels.iter().map(|l| (l.height, l.width)).collect();
+        let pages: Vec<_> = source.image().pages.iter().map(|p| p.extent.height).collect();
+        if description.starts_with("Aperio") {
+            assert_eq!((sizes, pages), (vec![(64, 48), (32, 24), (16, 12)], vec![64, 32, 20]));
+        } else {
+            assert_eq!((sizes, pages), (vec![(64, 48)], vec![64, 32, 32, 16, 20]));
+        }
     }
 }
 

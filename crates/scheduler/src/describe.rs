@@ -76,7 +76,7 @@ impl PlanFacts {
         let least_bytes = plan.least_bytes().saturating_add(saving);
         let peak = plan.chunk_bytes().saturating_mul(in_flight.max(1) as u64).saturating_add(saving);
         let peak = peak.saturating_add(plan.partial_bytes().saturating_mul(workers as u64));
-        let most = threads.saturating_mul(2).saturating_add(2) as u64;
+        let most = runtime.wanted_slots(plan) as u64;
         let limited_by = if least_bytes > budget_bytes {
             LimitedBy::DoesNotFit
         } else if workers < threads || (in_flight as u64) < plan.chunks().min(most) {

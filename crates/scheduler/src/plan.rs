@@ -62,7 +62,7 @@ impl Plan {
         partial_bytes: u64,
     ) -> Result<Plan> {
         let first = check(inputs, window, chunk)?;
-        let grid = reading_grid(inputs, first, window, chunk)?;
+        let grid = reading_grid(inputs, first, window, chunk, true)?;
         let mut plan = Plan::over(stage, inputs, first, grid)?;
         plan.partial_bytes = partial_bytes;
         Ok(plan)
@@ -86,7 +86,7 @@ impl Plan {
         let first = check(inputs, window, chunk)?;
         let output = Output { dtype: output.0, channels: output.1 };
         let grid = match sink.align() {
-            (0 | 1, 0 | 1) => reading_grid(inputs, first, window, chunk)?,
+            (0 | 1, 0 | 1) => reading_grid(inputs, first, window, chunk, false)?,
             align => {
                 let pixel = pixel_bytes(&inputs[0])?.max(output.pixel_bytes()?);
                 let (mut shape, mut unit) =
@@ -327,9 +327,10 @@ fn reading_grid(
     first: &Image,
     window: Rect,
     chunk: Option<(u64, u64)>,
+    reduced: bool,
 ) -> Result<ChunkGrid> {
     let (mut shape, mut align) =
-        shape::reading(layout(&inputs[0]), first.extent, window, pixel_bytes(&inputs[0])?);
+        shape::reading(layout(&inputs[0]), first.extent, window, pixel_bytes(&inputs[0])?, reduced);
     if let Some(asked) = chunk {
         shape = asked;
     }

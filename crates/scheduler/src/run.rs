@@ -21,6 +21,9 @@ use crate::work::{Slot, guard, unwound};
 /// Jobs that decode less than this, or are one chunk, run on the caller's thread: waking others costs more.
 const INLINE_BYTES: u64 = 512 << 10;
 
+/// More than the usual number of chunks are in flight where they take no more than this for each thread.
+const SMALL_BYTES: u64 = 16 << 20;
+
 /// What a [`Runtime`] is made with.
 #[derive(Clone)]
 pub struct RuntimeOptions {
@@ -138,7 +141,8 @@ impl Runtime {
         self.workers_within(self.options.budget.total(), plan.chunk_bytes(), plan.partial_bytes())
     }
 
-    /// Chunks of a plan that can be in flight at once: what the budget admits, at most 2 x threads + 2.
+    /// Chunks of a plan that can be in flight at once: what the budget admits, at most 2 x threads + 2, or 8 x threads where
+    /// chunks are small and nothing is written.
     pub fn in_flight(&self, plan: &Plan) -> usize {
         let partials = plan.partial_bytes().saturating_mul(self.workers(plan) as u64);
         let left = self.options.budget.total().saturating_sub(partials);
@@ -355,8 +359,19 @@ impl Runtime {
     }
 
     fn most_slots(&self, plan: &Plan) -> usize {
-        let most = self.options.threads.saturating_mul(2).saturating_add(2);
-        usize::try_from(plan.chunks()).unwrap_or(usize::MAX).min(most)
+        usize::try_from(plan.chunks()).unwrap_or(usize::MAX).min(self.wanted_slots(plan))
+    }
+
+    /// Chunks in flight that a job would like: 2 x threads + 2. A reduction's chunks may be small and soon done; of those
+    /// there are up to four times as many, so that workers do not run dry while the feeder waits for a processor.
+    pub(crate) fn wanted_slots(&self, plan: &Plan) -> usize {
+        let threads = self.options.threads;
+        let usual = threads.saturating_mul(2).saturating_add(2);
+        if plan.output().is_some() {
+            return usual;
+        }
+        let small = SMALL_BYTES.saturating_mul(threads as u64).checked_div(plan.chunk_bytes()).unwrap_or(0);
+        usize::try_from(small).unwrap_or(usize::MAX).min(threads.saturating_mul(8)).max(usual)
     }
 
     fn is_inline(&self, plan: &Plan) -> bool {

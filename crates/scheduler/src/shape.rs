@@ -1,4 +1,5 @@
-//! Which shape chunks take: whole storage blocks, about [`TARGET_BYTES`] of decoded pixels.
+//! Which shape chunks take: whole storage blocks, about [`TARGET_BYTES`] of decoded pixels, or [`CACHED_BYTES`] where blocks
+//! are decoded only to be reduced.
 
 use outcrop_core::{BlockLayout, Extent, Rect};
 
@@ -6,28 +7,40 @@ use outcrop_core::{BlockLayout, Extent, Rect};
 /// flight and for a core's cache to hold a good part.
 pub(crate) const TARGET_BYTES: u64 = 4 << 20;
 
+/// What a chunk of blocks aims at whose pixels are reduced as soon as they are decoded: they are still in a core's
+/// second-level cache then.
+const CACHED_BYTES: u64 = 1 << 20;
+
+/// A tile of so many bytes is a chunk of its own there: it is decoded where it is used, and nothing is copied.
+const LONE_BYTES: u64 = 256 << 10;
+
 /// Above this a writing job would rather decode source blocks twice than hold them whole.
 const MOST_BYTES: u64 = 16 * TARGET_BYTES;
 
 /// Rows and columns of the chunks of a job that reads an image of that layout, and what they are multiples of.
 ///
-/// `pixel_bytes` are those of the channels selected.
+/// `pixel_bytes` are those of the channels selected; `reduced` is whether nothing is written of them.
 pub(crate) fn reading(
     layout: BlockLayout,
     extent: Extent,
     window: Rect,
     pixel_bytes: u64,
+    reduced: bool,
 ) -> ((u64, u64), (u64, u64)) {
     let align = layout.align(extent.width);
-    let pixels = (TARGET_BYTES / pixel_bytes.max(1)).max(1);
+    let of = |bytes: u64| (bytes / pixel_bytes.max(1)).max(1);
+    let pixels = of(TARGET_BYTES);
+    let of_blocks = if reduced { of(CACHED_BYTES) } else { pixels };
     let (height, width) = (window.height.max(1), window.width.max(1));
     let shape = match layout {
         BlockLayout::Columns if height > pixels => (pixels, 1),
         BlockLayout::Columns => (height, pixels / height),
         BlockLayout::Tiles { height: rows, width: columns, .. } => {
-            runs((rows.max(1), columns.max(1)), width, pixels)
+            let tile = (rows.max(1), columns.max(1));
+            let lone = reduced && tile.0.saturating_mul(tile.1) >= of(LONE_BYTES);
+            runs(tile, width, if lone { 1 } else { of_blocks })
         }
-        BlockLayout::Strips { rows, whole: true, .. } => runs((rows.max(1), width), width, pixels),
+        BlockLayout::Strips { rows, whole: true, .. } => runs((rows.max(1), width), width, of_blocks),
         _ if width > pixels => (1, pixels),
         _ => (pixels / width, width),
     };
@@ -103,20 +116,32 @@ mod tests {
     #[test]
     fn rows_are_full_width_bands_and_long_ones_are_split() {
         let rows = BlockLayout::Rows { planar: false };
-        assert_eq!(reading(rows, EXTENT, EXTENT.rect(), 3).0, (139, 10_000));
+        assert_eq!(reading(rows, EXTENT, EXTENT.rect(), 3, false).0, (139, 10_000));
         let wide = Extent { width: 100_000_000, ..EXTENT };
-        assert_eq!(reading(rows, wide, wide.rect(), 8).0, (1, TARGET_BYTES / 8));
+        assert_eq!(reading(rows, wide, wide.rect(), 8, false).0, (1, TARGET_BYTES / 8));
     }
 
     #[test]
     fn strips_tiles_and_columns_stay_whole() {
         let strips = BlockLayout::Strips { rows: 64, planar: false, whole: true };
-        assert_eq!(reading(strips, EXTENT, EXTENT.rect(), 3), ((128, 10_000), (64, 10_000)));
+        assert_eq!(reading(strips, EXTENT, EXTENT.rect(), 3, false), ((128, 10_000), (64, 10_000)));
         let tiles = BlockLayout::Tiles { height: 256, width: 256, planar: false };
-        assert_eq!(reading(tiles, EXTENT, EXTENT.rect(), 3), ((256, 21 * 256), (256, 256)));
+        assert_eq!(reading(tiles, EXTENT, EXTENT.rect(), 3, false), ((256, 21 * 256), (256, 256)));
         let big = BlockLayout::Tiles { height: 4096, width: 4096, planar: false };
-        assert_eq!(reading(big, EXTENT, EXTENT.rect(), 3).0, (4096, 4096));
-        assert_eq!(reading(BlockLayout::Columns, EXTENT, EXTENT.rect(), 8).0, (20_000, 26));
+        assert_eq!(reading(big, EXTENT, EXTENT.rect(), 3, false).0, (4096, 4096));
+        assert_eq!(reading(BlockLayout::Columns, EXTENT, EXTENT.rect(), 8, false).0, (20_000, 26));
+    }
+
+    #[test]
+    fn what_is_only_reduced_is_decoded_in_pieces_that_stay_in_cache() {
+        let tiles = |side| BlockLayout::Tiles { height: side, width: side, planar: false };
+        let shape = |layout| reading(layout, EXTENT, EXTENT.rect(), 3, true).0;
+        assert_eq!(shape(tiles(512)), (512, 512));
+        assert_eq!(shape(tiles(4096)), (4096, 4096));
+        assert_eq!(shape(tiles(128)), (128, 21 * 128));
+        assert_eq!(shape(BlockLayout::Strips { rows: 16, planar: false, whole: true }), (32, 10_000));
+        assert_eq!(shape(BlockLayout::Strips { rows: 64, planar: false, whole: true }), (64, 10_000));
+        assert_eq!(shape(BlockLayout::Rows { planar: false }), (139, 10_000));
     }
 
     #[test]

@@ -88,8 +88,7 @@ fn original(args: &Encode, output: &Path, cancel: &CancelToken) -> anyhow::Resul
     let reading = &args.reading;
     let is_part = reading.window.is_some()
         || reading.channels.is_some()
-        || reading.page.is_some()
-        || reading.level.is_some()
+        || (reading.page.unwrap_or(0), reading.level.unwrap_or(0)) != (0, 0)
         || !args.co.is_empty()
         || args.running.plan.is_some();
     if is_part {

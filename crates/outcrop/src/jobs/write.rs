@@ -110,16 +110,16 @@ impl<'a> Write<'a> {
         Ok((To::Pyramid(Box::new(pyramid), halve), notices))
     }
 
-    /// The same job into a sink that is open.
-    pub(super) fn into_sink(self, sink: Box<dyn Sink>) -> Opened<'a> {
-        Opened { job: self, to: To::Image(sink), passes: 1 }
-    }
-
     /// How levels are made.
     fn halving(&self, wanted: Option<Resample>) -> Arc<dyn Halve> {
         // Between two indices there is no average.
         let usual = if self.metadata.palette.is_some() { Resample::Nearest } else { Resample::Average };
         Arc::new(Halving::new(wanted.unwrap_or(usual), self.nodata.to_vec()))
+    }
+
+    /// The same job into a sink that is open.
+    pub(super) fn into_sink(self, sink: Box<dyn Sink>) -> Opened<'a> {
+        Opened { job: self, to: To::Image(sink), passes: 1 }
     }
 
     /// Opens the output, plans and runs.

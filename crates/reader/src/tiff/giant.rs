@@ -276,6 +276,53 @@ mod tests {
         }
     }
 
+    /// Every page and level of the corpus whose strips can be streams, read whole and as streams, the first 16 MiB.
+    #[test]
+    fn strips_of_real_files_are_the_same_streamed_and_whole() {
+        let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+        let corpus = std::env::var_os("OUTCROP_CORPUS").map_or(beside, std::path::PathBuf::from);
+        if !corpus.join("files").is_dir() {
+            return println!("skipped: no corpus");
+        }
+        let mut compared = 0;
+        let mut paths: Vec<_> =
+            std::fs::read_dir(corpus.join("files")).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            let Ok(store) = Store::open(&path, IoMode::Read).map(Arc::new) else { continue };
+            for page in 0..64 {
+                let options = TiffOptions { page, ..TiffOptions::default() };
+                let open = |whole_bytes| open_with(store.clone(), &options, whole_bytes);
+                let (streamed, whole) = match (open(0), open(u64::MAX)) {
+                    (Ok(streamed), Ok(whole)) => (streamed, whole),
+                    (Err(Error::Usage(_)), _) => break,
+                    _ => continue,
+                };
+                let extent = streamed.image().extent;
+                if streamed.order() != Order::Sequential || extent.channels > 64 {
+                    continue;
+                }
+                let row = extent.width * extent.channels * streamed.image().dtype.bytes() as u64;
+                let rect = Rect { height: extent.height.min(((16 << 20) / row).max(1)), ..extent.rect() };
+                let request = Request { rect, channels: &Channels::all(extent.channels) };
+                let answer = |source: &TiffSource| -> Option<Vec<u8>> {
+                    let mut scratch = Scratch::new();
+                    source.fetch(&request, &mut scratch).ok()?;
+                    source.read(&request, &mut scratch).ok()?;
+                    Some(scratch.decoded.bytes().to_vec())
+                };
+                let (streamed, whole) = (answer(&streamed), answer(&whole));
+                // What one does not read the other may: it looks no further than it must.
+                if let (Some(streamed), Some(whole)) = (streamed, whole) {
+                    assert!(streamed == whole, "{} page {page}", path.display());
+                    compared += 1;
+                }
+            }
+        }
+        println!("{compared} pages compared");
+        assert!(compared > 20, "{compared} pages compared");
+    }
+
     #[test]
     fn lost_rows_do_not_depend_on_chunks() {
         let case = strips().find(|c| c.codec == Codec::Deflate && c.samples == 1).unwrap();

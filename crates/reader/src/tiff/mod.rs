@@ -16,6 +16,8 @@ mod old_jpeg;
 mod ome;
 mod pages;
 mod predictor;
+#[cfg(target_arch = "x86_64")]
+mod predictor_sse2;
 mod samples;
 mod source;
 pub mod stream;
@@ -35,6 +37,8 @@ pub struct TiffOptions {
     pub page: u64,
     /// The level of the page, 0 = full resolution.
     pub level: u64,
+    /// The mask of that page and level (NewSubfileType 4), instead of its pixels: one channel, not 0 where a pixel is valid.
+    pub mask: bool,
     /// What to do with blocks that cannot be read.
     pub bad_blocks: BadBlocks,
     /// Whether a palette image is read as its colours (RGB), not as indices.

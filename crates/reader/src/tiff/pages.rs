@@ -32,8 +32,8 @@ pub(super) struct Page {
     pub(super) info: PageInfo,
     /// Full resolution first, then smaller and smaller: the directory and its description.
     pub(super) levels: Vec<(u64, LevelInfo)>,
-    /// The directory of its mask.
-    pub(super) mask: Option<u64>,
+    /// The directories of its masks, of the page's own size and of its levels', and their rows and columns.
+    pub(super) masks: Vec<(u64, (u64, u64))>,
 }
 
 /// What one directory says of itself, or why it cannot be read.
@@ -56,16 +56,28 @@ pub(super) fn read(file: &TiffFile) -> Result<Pages> {
     let (mut page_of, mut sub_ifds) = (Vec::new(), Vec::new());
     let (mut next, mut from) = (file.first, None);
     let mut ome_xml = None;
+    // Aperio's slides have their levels as tiled pages that do not say that they are reduced.
+    let mut is_aperio = false;
     while next != 0 {
         let dir = walk.directory(next, from)?;
         (next, from) = (dir.next, Some(dir.offset));
         let brief = walk.brief(&dir)?;
         if pages.is_empty() {
             ome_xml = ome_of(file, &dir);
+            is_aperio = describes_aperio(file, &dir);
         }
         // The first directory is a page whatever it says of itself.
+        let reduced = brief.subfile & REDUCED != 0;
+        if is_aperio
+            && !reduced
+            && brief.is_tiled()
+            && pages.first_mut().is_some_and(|p| p.takes(&brief, true))
+        {
+            page_of.push(None);
+            continue;
+        }
         if let Some(page) = pages.last_mut()
-            && page.takes(&brief, brief.subfile & REDUCED != 0)
+            && page.takes(&brief, reduced)
         {
             page_of.push(None);
             continue;
@@ -119,15 +131,14 @@ impl Page {
             }
         };
         let info = PageInfo { extent, dtype, levels: 1, label };
-        Page { info, levels: vec![(brief.offset, level)], mask: None }
+        Page { info, levels: vec![(brief.offset, level)], masks: Vec::new() }
     }
 
     /// Takes a mask, or (where `level` allows) a smaller image of the same samples and shape as a level.
     fn takes(&mut self, brief: &Brief, level: bool) -> bool {
         if brief.subfile & MASK != 0 {
-            // The masks of levels are not kept: a level's mask is its page's, reduced.
-            if brief.subfile & REDUCED == 0 {
-                self.mask.get_or_insert(brief.offset);
+            if let Ok((extent, ..)) = &brief.image {
+                self.masks.push((brief.offset, (extent.height, extent.width)));
             }
             return true;
         }
@@ -146,6 +157,20 @@ impl Page {
             self.levels.push((brief.offset, *info));
         }
         fits
+    }
+}
+
+impl Page {
+    /// The directory of the mask of a level: the one of its size.
+    pub(super) fn mask_of(&self, level: &LevelInfo) -> Option<u64> {
+        let size = (level.height, level.width);
+        self.masks.iter().find(|mask| mask.1 == size).map(|mask| mask.0)
+    }
+}
+
+impl Brief {
+    fn is_tiled(&self) -> bool {
+        matches!(&self.image, Ok((.., level)) if matches!(level.layout, outcrop_core::BlockLayout::Tiles { .. }))
     }
 }
 
@@ -205,6 +230,12 @@ impl Walk<'_> {
 fn ome_of(file: &TiffFile, dir: &Directory) -> Option<String> {
     let text = file.text(dir.get(tag::IMAGE_DESCRIPTION)?, MOST_TEXT).ok()?;
     is_ome(&text).then_some(text)
+}
+
+/// Whether the first directory's description is Aperio's.
+fn describes_aperio(file: &TiffFile, dir: &Directory) -> bool {
+    let text = dir.get(tag::IMAGE_DESCRIPTION).and_then(|entry| file.text(entry, MOST_TEXT).ok());
+    text.is_some_and(|text| text.starts_with("Aperio "))
 }
 
 /// Whether a description is OME-XML.

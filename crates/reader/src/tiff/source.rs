@@ -1,6 +1,7 @@
 //! [`TiffSource`]: the blocks that a request touches, lent from the map or decoded into the chunk's scratch.
 
 use std::mem::take;
+use std::ops::Range;
 use std::sync::Arc;
 
 use outcrop_core::{
@@ -57,7 +58,13 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     let page = pages.pages.get(find(options.page));
     let page = page.ok_or_else(|| missing("page", options.page, pages.pages.len()))?;
     let level = page.levels.get(find(options.level));
-    let (offset, _) = *level.ok_or_else(|| missing("level", options.level, page.levels.len()))?;
+    let (mut offset, level) = *level.ok_or_else(|| missing("level", options.level, page.levels.len()))?;
+    let mask = page.mask_of(&level);
+    if options.mask {
+        offset = mask.ok_or_else(|| {
+            Error::Usage(format!("page {} has no mask at level {}", options.page, options.level))
+        })?;
+    }
 
     let dir = file.directory(offset)?;
     let samples = Samples::read(&file, &dir)?;
@@ -78,7 +85,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     spec.check()?;
 
     let (mut metadata, mut nodata) = metadata::read(&file, &dir, &samples, pages.ome_xml.as_deref());
-    if options.level > 0 {
+    if options.level > 0 && !options.mask {
         let whole = file.directory(page.levels[0].0)?;
         let its = Samples::read(&file, &whole)?;
         let (of_page, its_nodata) = metadata::read(&file, &whole, &its, pages.ome_xml.as_deref());
@@ -87,7 +94,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
             nodata = its_nodata.into_iter().filter(|value| value.fits(samples.dtype)).collect();
         }
     }
-    if page.mask.is_some() {
+    if mask.is_some() && !options.mask {
         metadata.other.push(("mask".into(), "yes".into()));
     }
     let absent = nodata.first().copied().unwrap_or(Value::Int(0));
@@ -326,7 +333,17 @@ impl TiffSource {
         (stored.as_ptr().addr() % size as usize == 0).then_some(lend)
     }
 
-    /// Decodes a request into `work.decoded`, in C order.
+    /// Where the pixels of the plane at that position of the selection lie in `decoded`, and how many samples a pixel has
+    /// there. Planes stay apart, each in C order; chunky pixels are one.
+    fn plane_place(&self, request: &Request<'_>, position: usize) -> (Range<usize>, usize) {
+        let selected = request.channels.len();
+        let samples = if self.layout.planes > 1 { 1 } else { selected };
+        let pixels = request.rect.height as usize * request.rect.width as usize;
+        let bytes = pixels * samples * self.spec.dtype.bytes();
+        (position * bytes..(position + 1) * bytes, samples)
+    }
+
+    /// Decodes a request into `work.decoded`, in C order, plane after plane.
     fn decode(&self, request: &Request<'_>, scratch: &Scratch, work: &mut Work) -> Result<()> {
         let selected = request.channels.len();
         let size = self.image_bytes(&request.rect, selected as u64, self.spec.dtype.bytes())?;
@@ -337,9 +354,8 @@ impl TiffSource {
         let whole_pixels =
             self.layout.planes == 1 && request.channels.is_all(self.stored_channels.len() as u64);
         for (position, &plane) in self.planes(request.channels).iter().enumerate() {
-            let planar = [(0, position)];
             let (pairs, channels) = if self.layout.planes > 1 {
-                ((selected > 1).then_some(&planar[..]), position..position + 1)
+                (None, position..position + 1)
             } else {
                 ((!whole_pixels).then_some(&chunky[..]), 0..selected)
             };
@@ -359,12 +375,19 @@ impl TiffSource {
                                     first: (inside.y - block.y) as u32,
                                     count: inside.height as u32,
                                 };
-                                self.decode_rows(request, streams, work, &wanted, inside, pairs)
+                                self.decode_rows(request, streams, work, &wanted, (inside, position), pairs)
                             }
                             None => {
                                 work.blocks += 1;
-                                self.decode_block(request, scratch, work, &part, (block, inside), pairs)
-                                    .map_err(Failed::from)
+                                self.decode_block(
+                                    request,
+                                    scratch,
+                                    work,
+                                    &part,
+                                    (block, inside, position),
+                                    pairs,
+                                )
+                                .map_err(Failed::from)
                             }
                         },
                         Ok(None) => {
@@ -408,16 +431,17 @@ impl TiffSource {
         scratch: &Scratch,
         work: &mut Work,
         part: &Part,
-        (block, inside): (Rect, Rect),
+        (block, inside, position): (Rect, Rect, usize),
         pairs: Option<&[(usize, usize)]>,
     ) -> Result<()> {
         let stored = self.file.store.stored(scratch, part.offset, part.bytes)?;
         let rect = &request.rect;
         let samples = self.block_samples();
         let bytes = self.spec.dtype.bytes();
+        let (plane, samples_here) = self.plane_place(request, position);
         let here = Grid {
             width: rect.width as usize,
-            samples: request.channels.len(),
+            samples: samples_here,
             at: ((inside.y - rect.y) as usize, (inside.x - rect.x) as usize),
         };
         let rows = part.rows as u32;
@@ -425,7 +449,12 @@ impl TiffSource {
         if pairs.is_none() && fills_rows {
             let row = here.width * samples * bytes;
             let place = here.at.0 * row..(here.at.0 + inside.height as usize) * row;
-            return self.spec.decode(stored, rows, &mut work.codec, &mut work.decoded.bytes_mut()[place]);
+            return self.spec.decode(
+                stored,
+                rows,
+                &mut work.codec,
+                &mut work.decoded.bytes_mut()[plane][place],
+            );
         }
         let whole = Rect { height: part.rows, width: self.layout.width, ..block };
         work.block.resize(self.image_bytes(&whole, samples as u64, bytes)?)?;
@@ -436,7 +465,8 @@ impl TiffSource {
             at: ((inside.y - block.y - part.first) as usize, (inside.x - block.x) as usize),
         };
         let size = (inside.height as usize, inside.width as usize);
-        copy::copy(bytes, (work.block.bytes(), there), (work.decoded.bytes_mut(), here), size, pairs);
+        let decoded = &mut work.decoded.bytes_mut()[plane];
+        copy::copy(bytes, (work.block.bytes(), there), (decoded, here), size, pairs);
         Ok(())
     }
 
@@ -447,7 +477,7 @@ impl TiffSource {
         streams: &Streams,
         work: &mut Work,
         wanted: &Wanted,
-        inside: Rect,
+        (inside, position): (Rect, usize),
         pairs: Option<&[(usize, usize)]>,
     ) -> Result<(), Failed> {
         let bytes = self.spec.dtype.bytes();
@@ -456,12 +486,13 @@ impl TiffSource {
         let piece = Rect::of_size(step.into(), self.layout.width);
         work.block.resize(self.image_bytes(&piece, self.block_samples() as u64, bytes)?)?;
         let Work { decoded, block, blocks, .. } = work;
+        let (plane, samples_here) = self.plane_place(request, position);
         streams.decode(wanted, step, block.bytes_mut(), blocks, |first, rows| {
             let width = self.layout.width as usize;
             let there = Grid { width, samples: self.block_samples(), at: (0, inside.x as usize) };
             let here = Grid {
                 width: request.rect.width as usize,
-                samples: request.channels.len(),
+                samples: samples_here,
                 at: (
                     (inside.y - request.rect.y) as usize + first as usize,
                     (inside.x - request.rect.x) as usize,
@@ -469,7 +500,7 @@ impl TiffSource {
             };
             let count = rows.len() / (width * self.block_samples() * bytes);
             let size = (count, inside.width as usize);
-            copy::copy(bytes, (rows, there), (decoded.bytes_mut(), here), size, pairs);
+            copy::copy(bytes, (rows, there), (&mut decoded.bytes_mut()[plane.clone()], here), size, pairs);
         })
     }
 
@@ -518,8 +549,15 @@ impl TiffSource {
 
     /// Fills the place of a hole and notes it.
     fn fill(&self, request: &Request<'_>, work: &mut Work, hole: Hole, value: Value) {
-        let (here, size) = place_of(request, &hole);
-        copy::fill(self.spec.dtype, (work.decoded.bytes_mut(), here), size, hole.channels.clone(), value);
+        let (mut here, size) = place_of(request, &hole);
+        let planar = self.layout.planes > 1;
+        let positions = if planar { hole.channels.clone() } else { 0..1 };
+        for position in positions {
+            let (plane, samples) = self.plane_place(request, position);
+            here.samples = samples;
+            let channels = if planar { 0..1 } else { hole.channels.clone() };
+            copy::fill(self.spec.dtype, (&mut work.decoded.bytes_mut()[plane], here), size, channels, value);
+        }
         work.holes.push(hole);
     }
 
@@ -660,7 +698,10 @@ impl Source for TiffSource {
         if self.streams.is_none() {
             self.decode_into(request, scratch)?;
         }
-        let strides = [width * selected, selected, 1];
+        let strides = match self.layout.planes {
+            1 => [width * selected, selected, 1],
+            _ => [width, 1, height * width],
+        };
         let shape = [height, width, selected];
         let pixels = Pixels::from_bytes(self.image.dtype, scratch.decoded.bytes(), shape, strides)?;
         Ok(Read { pixels: pixels.ok_or_else(misfit)?, holes: &scratch.holes })

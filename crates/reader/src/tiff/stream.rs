@@ -207,6 +207,36 @@ mod tests {
         }
     }
 
+    /// Codes of nine bits, the highest bit first.
+    fn lzw_codes(codes: &[u16]) -> Vec<u8> {
+        let bits: Vec<bool> = codes.iter().flat_map(|c| (0..9).rev().map(move |k| c >> k & 1 == 1)).collect();
+        bits.chunks(8)
+            .map(|b| b.iter().enumerate().fold(0, |v, (k, &bit)| v | u8::from(bit) << (7 - k)))
+            .collect()
+    }
+
+    #[test]
+    fn a_repeated_clear_code_does_not_end_a_stream() {
+        const CLEAR: u16 = 256;
+        for clears in [1, 2, 3, 9, 40] {
+            for last in [3, 60] {
+                let mut codes = vec![CLEAR; clears];
+                codes.extend([7, 258, 259, 9]);
+                codes.extend(vec![CLEAR; clears]);
+                codes.extend([5, 258]);
+                codes.extend(vec![CLEAR; clears]);
+                codes.extend((0..last).map(|i| i % 200));
+                codes.push(257);
+                let mut want = vec![7, 7, 7, 7, 7, 7, 9, 5, 5, 5];
+                want.extend((0..last).map(|i| (i % 200) as u8));
+                let spec = spec(5, want.len() as u32, 1, DataType::U8, 1);
+                let (whole, stream) = both(&spec, &lzw_codes(&codes), 1);
+                assert_eq!(whole.unwrap(), want, "{clears} clears");
+                assert_eq!(stream.unwrap(), want, "{clears} clears");
+            }
+        }
+    }
+
     #[test]
     fn a_stream_that_ends_early_is_refused() {
         let packed: Vec<u8> = (0..3000usize).map(|i| (i * i / 977) as u8).collect();

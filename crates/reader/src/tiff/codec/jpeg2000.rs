@@ -10,6 +10,7 @@ use super::image::Shape;
 /// is undone, others (33003 stores YCbCr) are not.
 pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u8]) -> Result<()> {
     let broken = |e: hayro_jpeg2000::error::DecodeError| Error::Format(format!("jpeg 2000: {e}"));
+    Size::of(stored)?.admit(shape)?;
     let settings = DecodeSettings { resolve_palette_indices: false, strict: true, target_resolution: None };
     let image = Image::new(stored, &settings).map_err(broken)?;
     let (width, height) = (image.width(), image.height());
@@ -50,4 +51,132 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
         }
     }
     Ok(())
+}
+
+/// What the library would make room for: the numbers of the codestream's size segment (ISO/IEC 15444-1, A.5.1).
+struct Size<'a> {
+    /// Where the image ends and begins, and of a tile the size and where the first begins: x and y.
+    end: [u64; 2],
+    start: [u64; 2],
+    tile: [u64; 2],
+    first_tile: [u64; 2],
+    components: u64,
+    /// The codestream from its first marker on.
+    stream: &'a [u8],
+}
+
+impl<'a> Size<'a> {
+    /// Reads the segment, which follows the start of the codestream, wherever that lies in its boxes.
+    fn of(stored: &'a [u8]) -> Result<Size<'a>> {
+        const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
+        let stream = stored.windows(4).position(|w| w == START).map(|at| &stored[at..]);
+        let segment = stream.and_then(|stream| stream.get(8..42));
+        let (Some(stream), Some(segment)) = (stream, segment) else {
+            return Err(Error::Format("jpeg 2000: no codestream with a size segment".into()));
+        };
+        let pair = |k: usize| [number(&segment[8 * k..8 * k + 4]), number(&segment[8 * k + 4..8 * k + 8])];
+        let components = number(&segment[32..34]);
+        Ok(Size { end: pair(0), start: pair(1), tile: pair(2), first_tile: pair(3), components, stream })
+    }
+
+    /// Checks the size, the components, and the numbers of tiles and precincts.
+    fn admit(&self, shape: Shape) -> Result<()> {
+        /// Tiles and precincts that a block may have beside one for each 16 of its pixels.
+        const SOME: u64 = 64;
+        let [width, height] = [0, 1].map(|k| self.end[k].saturating_sub(self.start[k]));
+        shape.admit("jpeg 2000", width, height, self.components)?;
+        let [across, down] =
+            [0, 1].map(|k| self.end[k].saturating_sub(self.first_tile[k]).div_ceil(self.tile[k].max(1)));
+        let tiles = across.saturating_mul(down);
+        let most = width * height / 16 + SOME;
+        if tiles > most {
+            return Err(Error::Format(format!("jpeg 2000: {tiles} tiles in {width} x {height} pixels")));
+        }
+        for style in styles(self.stream, self.components) {
+            let precincts = precincts(style, width, height);
+            if precincts > most {
+                return Err(Error::Format(format!(
+                    "jpeg 2000: {precincts} precincts in {width} x {height} pixels"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The coding styles (COD and COC, from their Scod or Scoc with the levels next) in the headers of the codestream and of its
+/// tile-parts.
+fn styles(stream: &[u8], components: u64) -> Vec<(u8, &[u8])> {
+    let mut styles = Vec::new();
+    // Where the marker lies, and where the next tile-part begins.
+    let (mut at, mut next) = (2, 0);
+    while let Some(&[0xff, marker]) = stream.get(at..at + 2) {
+        let length = stream.get(at + 2..at + 4).map_or(0, number) as usize;
+        let Some(segment) = stream.get(at + 4..at + 2 + length) else { break };
+        match (marker, segment) {
+            (0x90, [_, _, part @ ..]) if part.len() >= 4 && next <= at => {
+                // A length of 0 is one up to the end.
+                next = match number(&part[..4]) as usize {
+                    0 => stream.len(),
+                    bytes => at.saturating_add(bytes),
+                };
+            }
+            (0x52, [style, _, _, _, _, coding @ ..]) => styles.push((*style, coding)),
+            (0x53, [_, style, coding @ ..]) if components < 257 => styles.push((*style, coding)),
+            (0x53, [_, _, style, coding @ ..]) => styles.push((*style, coding)),
+            _ => {}
+        }
+        at += 2 + length.max(2);
+        // After the header, the data: on with the next tile-part.
+        if stream.get(at..at + 2) == Some(&[0xff, 0x93]) {
+            at = next.max(at + 2);
+        }
+    }
+    styles
+}
+
+/// The precincts of one component: without sizes of their own they are as large as can be.
+fn precincts((style, coding): (u8, &[u8]), width: u64, height: u64) -> u64 {
+    let (Some(&levels), true) = (coding.first(), style & 1 != 0) else { return 0 };
+    let sizes = coding.get(5..).unwrap_or_default();
+    let of = |(resolution, &size): (u32, &u8)| {
+        let halvings = u32::from(levels).saturating_sub(resolution).min(32);
+        let count = |side: u64, exponent: u8| side.div_ceil(1 << halvings).div_ceil(1 << exponent);
+        count(width, size & 15).saturating_mul(count(height, size >> 4))
+    };
+    (0..=u32::from(levels)).zip(sizes).map(of).fold(0, u64::saturating_add)
+}
+
+/// The number in some bytes, the highest first.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |v, &b| v << 8 | u64::from(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precincts_are_counted_in_every_header() {
+        // A size segment of 64 x 64, two levels with precincts of 2 x 2, 4 x 4 and 8 x 8, then a tile-part of 20 bytes with
+        // others for the component 1.
+        let mut stream = vec![0xff, 0x4f, 0xff, 0x51, 0, 41, 0, 0];
+        for v in [64u32, 64, 0, 0, 64, 64, 0, 0] {
+            stream.extend(v.to_be_bytes());
+        }
+        stream.extend([0, 1, 7, 1, 1]);
+        stream.extend([0xff, 0x52, 0, 15, 1, 0, 0, 1, 0, 2, 4, 4, 0, 1, 0x11, 0x22, 0x33]);
+        stream.extend([0xff, 0x90, 0, 10, 0, 0, 0, 0, 0, 30, 0, 1]);
+        stream.extend([0xff, 0x53, 0, 10, 1, 1, 0, 4, 4, 0, 1, 0x11]);
+        stream.extend([0xff, 0x93, 1, 2, 3, 4, 0xff, 0xd9]);
+        let size = Size::of(&stream).unwrap();
+        let counts: Vec<_> = styles(size.stream, 1).into_iter().map(|s| precincts(s, 64, 64)).collect();
+        assert_eq!(counts, [8 * 8 + 8 * 8 + 8 * 8, 32 * 32]);
+        let shape = Shape { width: 64, rows: 64, samples: 1, bytes: 1 };
+        let error = size.admit(shape).unwrap_err().to_string();
+        assert!(error.contains("1024 precincts in 64 x 64"), "{error}");
+        for cut in 0..stream.len() {
+            let _ = Size::of(&stream[..cut]).and_then(|size| size.admit(shape));
+        }
+    }
 }

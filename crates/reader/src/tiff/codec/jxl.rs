@@ -6,10 +6,15 @@ use outcrop_core::{DataType, Error, Result};
 use super::super::block::BlockSpec;
 use super::image::Shape;
 
+/// The most memory that the library may take for a block of so many samples: beyond, the block is refused.
+pub(super) fn memory_bytes(samples: u64) -> u64 {
+    samples.saturating_mul(64).saturating_add(16 << 20)
+}
+
 /// Decodes the first frame, colour channels first, then the extra ones, at the depth of the block.
 pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u8]) -> Result<()> {
     let broken = |e| Error::Format(format!("jpeg xl: {e}"));
-    let most = (out.len() / shape.bytes).saturating_mul(64).saturating_add(16 << 20);
+    let most = usize::try_from(memory_bytes((out.len() / shape.bytes) as u64)).unwrap_or(usize::MAX);
     let image = JxlImage::builder()
         .pool(JxlThreadPool::none())
         .alloc_tracker(AllocTracker::with_limit(most))

@@ -10,7 +10,11 @@ use super::image::Shape;
 /// Decodes an image whose depth and samples are the block's.
 pub(super) fn decode(stored: &[u8], shape: Shape, buffer: &mut Vec<u8>, out: &mut [u8]) -> Result<()> {
     let broken = |e: png::DecodingError| Error::Format(format!("png: {e}"));
-    let mut decoder = png::Decoder::new(Cursor::new(stored));
+    // Besides the image, the library holds a few rows, and texts and profiles that nobody asks for here.
+    let limits = png::Limits { bytes: out.len().saturating_add(1 << 20) };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(stored), limits);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(png::Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(broken)?;
     let info = reader.info();

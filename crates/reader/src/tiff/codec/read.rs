@@ -80,15 +80,16 @@ struct Lzw<R> {
 
 impl<R: BufRead> Read for Lzw<R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        // Codes that give no bytes (Clear) may wait in the decoder when the input is at its end: as many as it has bits for.
+        let mut idle = 0;
         loop {
             let stored = self.input.fill_buf()?;
-            let at_end = stored.is_empty();
             let step = self.decoder.decode_bytes(stored, out);
             self.input.consume(step.consumed_in);
-            let status =
-                step.status.map_err(|e| std::io::Error::new(ErrorKind::InvalidData, e.to_string()))?;
-            let stuck = step.consumed_in == 0 && step.consumed_out == 0 && at_end;
-            if step.consumed_out > 0 || out.is_empty() || stuck || matches!(status, weezl::LzwStatus::Done) {
+            step.status.map_err(|e| std::io::Error::new(ErrorKind::InvalidData, e.to_string()))?;
+            idle = if step.consumed_in == 0 { idle + 1 } else { 0 };
+            // Not its status: a Clear that follows a Clear is said to be the end.
+            if step.consumed_out > 0 || out.is_empty() || self.decoder.has_ended() || idle > 8 {
                 return Ok(step.consumed_out);
             }
         }
