@@ -82,6 +82,12 @@ fn every_lossless_format_keeps_the_pixels() {
     folder.ok(&["convert", "a.npy", "u8.npy", "--dtype", "u8", "--scale", "auto"]);
     let report = folder.json(&[&["encode", "u8.npy", "u8.txt"], &lossy[..]].concat());
     assert_eq!((&report["format"], &report["lossless"]), (&json!("jpeg"), &json!(false)));
+    for (codec, is_lossless) in [("JPEG", false), ("LERC", true), ("LZW", true)] {
+        let codec = format!("COMPRESS={codec}");
+        let tiff =
+            ["encode", "u8.npy", "t.txt", "--overwrite", "--to", "tiff", "--channels", "1-3", "--co", &codec];
+        assert_eq!(folder.json(&[&tiff[..], &["--json"]].concat())["lossless"], is_lossless, "{codec}");
+    }
 }
 
 #[test]

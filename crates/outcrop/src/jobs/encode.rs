@@ -64,7 +64,14 @@ pub fn encode(
         Format::Picture(PictureFormat::WebP) => ("image/webp", true),
         Format::Picture(PictureFormat::Jpeg) => ("image/jpeg", false),
         Format::Npy => ("application/octet-stream", true),
-        Format::Tiff => ("image/tiff", !matches!(options.tiff.compression, Compression::Jpeg { .. })),
+        Format::Tiff => (
+            "image/tiff",
+            match options.tiff.compression {
+                Compression::Jpeg { .. } => false,
+                Compression::Lerc { max_error } => max_error == 0.0,
+                _ => true,
+            },
+        ),
         other => {
             return Err(Error::Usage(format!(
                 "{} does not say what it holds (--to png, npy or tiff)",
