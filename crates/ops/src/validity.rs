@@ -156,6 +156,11 @@ impl Validity {
         &self.nodata[channel]
     }
 
+    /// The nodata values of each channel.
+    pub(crate) fn lists(&self) -> &[Vec<Value>] {
+        &self.nodata
+    }
+
     /// What NaN samples do.
     pub fn nan(&self) -> NanPolicy {
         self.nan
