@@ -8,7 +8,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use ndarray::ArrayView1;
 use outcrop_core::{Chunk, Error, Reduce, Result, Sample, Value, with_dtype};
 
 use super::key::{key, sample_key, sample_key32};
@@ -16,7 +15,7 @@ use super::rows::rows;
 use super::tables::Tables;
 use crate::saved::{Loader, Saver};
 use crate::simd::{self, Work};
-use crate::validity::{Class, Validity};
+use crate::validity::{Validity, keep};
 
 /// Prefixes that are compared with rather than looked up.
 const FEW: usize = 16;
@@ -200,7 +199,10 @@ impl PercentilePass {
                 return Ok(());
             }
             held.clear();
-            gather(&mut held, samples, classes);
+            match classes {
+                Some(classes) => keep(&mut held, samples, classes),
+                None => held.extend(samples),
+            }
             self.tally(partial, &held, group, 1);
             Ok(())
         })
@@ -228,19 +230,6 @@ impl PercentilePass {
             _ => simd::run(Later(tally)),
         }
     }
-}
-
-/// Holds the samples that take part.
-fn gather<T: Sample>(held: &mut Vec<T>, samples: ArrayView1<'_, T>, classes: Option<&[Class]>) {
-    let Some(classes) = classes else { return held.extend(samples) };
-    // No branch depends on one sample.
-    held.resize(samples.len(), T::default());
-    let mut end = 0;
-    for (&v, &class) in samples.iter().zip(classes) {
-        held[end] = v;
-        end += usize::from(class == Class::Valid);
-    }
-    held.truncate(end);
 }
 
 /// Interleaved samples of the groups from `first`, to be counted.
@@ -300,7 +289,7 @@ impl<T: Sample> Work for Later<'_, T> {
 
 /// Whether a sample of a group has one of the prefixes.
 #[inline(always)]
-fn meets<T: Sample, K: Copy + Eq>(
+fn meets<T: Sample, K: Copy + Eq + From<bool> + Into<u64> + std::ops::BitOr<Output = K>>(
     group: &[T],
     wanted: &[u64],
     prefix: impl Fn(T) -> K,
@@ -308,14 +297,15 @@ fn meets<T: Sample, K: Copy + Eq>(
 ) -> bool {
     let Some(group): Option<&[T; 8]> = group.as_array() else { return true };
     let prefixes = group.map(prefix);
-    let mut any = [false; 8];
+    // As wide as the prefixes, so that vectors need no narrowing.
+    let mut any = [K::from(false); 8];
     for &p in wanted {
         let p = narrow(p);
         for i in 0..8 {
-            any[i] |= prefixes[i] == p;
+            any[i] = any[i] | K::from(prefixes[i] == p);
         }
     }
-    any != [false; 8]
+    any.into_iter().fold(K::from(false), |a, b| a | b).into() != 0
 }
 
 impl<T: Sample> Later<'_, T> {
