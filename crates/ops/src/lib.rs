@@ -9,7 +9,8 @@ pub mod map;
 mod nodata;
 pub mod reduce;
 pub mod saved;
-mod simd;
+#[doc(hidden)]
+pub mod simd;
 pub mod validity;
 
 pub use exact::Exact;

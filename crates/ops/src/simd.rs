@@ -1,32 +1,35 @@
 //! Runs a computation as compiled for the vectors that this processor has.
 //!
 //! Exact sums (`reduce/exact`) and the mean of three 8-bit channels (`map/avx2`) choose kernels of their own.
+//! `OUTCROP_VECTORS=baseline` in the environment turns all of them off: results are the same, as tests and benches show.
+
+use std::sync::LazyLock;
 
 /// A computation that the compiler may vectorise; `run` must be `#[inline(always)]` to be compiled for both.
-pub(crate) trait Work {
+pub trait Work {
     /// Does it. The result must not depend on how it was compiled (no fused operation unless written as one).
     fn run(self);
 }
 
-/// Whether this processor has AVX2. The feature `baseline` says no whatever it has: the instruction counts of
-/// `scripts/guard` must be those of every machine.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(crate) fn has_avx2() -> bool {
-    !cfg!(feature = "baseline") && is_x86_feature_detected!("avx2")
-}
-
-/// The same with FMA.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(crate) fn has_avx2_and_fma() -> bool {
-    has_avx2() && is_x86_feature_detected!("fma")
-}
-
-/// Runs the work with AVX2 and FMA where they are found at run time, else with the target's baseline.
-pub(crate) fn run<W: Work>(work: W) {
+/// Whether this processor has AVX2 and FMA, and they are wanted.
+#[inline]
+pub fn detected() -> bool {
     #[cfg(target_arch = "x86_64")]
-    if has_avx2_and_fma() {
+    {
+        static DETECTED: LazyLock<bool> = LazyLock::new(|| {
+            let wanted = std::env::var_os("OUTCROP_VECTORS").is_none_or(|v| v != "baseline");
+            wanted && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+        });
+        *DETECTED
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Runs the work with AVX2 and FMA where they are [`detected`], else with the target's baseline.
+pub fn run<W: Work>(work: W) {
+    #[cfg(target_arch = "x86_64")]
+    if detected() {
         // SAFETY: the processor has what `run_avx2` is compiled for; it was asked just now.
         return unsafe { run_avx2(work) };
     }

@@ -72,6 +72,18 @@ impl Counts {
         }
     }
 
+    /// Counts the samples of these classes that do not take part.
+    pub(crate) fn leave_all(&mut self, classes: &[Class]) {
+        for part in classes.chunks(255) {
+            // A count that fits a byte keeps the vectors whole.
+            let count = |class| u64::from(part.iter().map(|&c| u8::from(c == class)).sum::<u8>());
+            self.nodata += count(Class::Nodata);
+            self.nan += count(Class::Nan);
+            self.masked += count(Class::Masked);
+            self.quarantined += count(Class::Quarantined);
+        }
+    }
+
     /// The nine numbers, in the order of the fields.
     pub fn fields(&self) -> [u64; 9] {
         let mut copy = *self;
@@ -156,6 +168,11 @@ impl Validity {
         &self.nodata[channel]
     }
 
+    /// The nodata values of each channel.
+    pub(crate) fn lists(&self) -> &[Vec<Value>] {
+        &self.nodata
+    }
+
     /// What NaN samples do.
     pub fn nan(&self) -> NanPolicy {
         self.nan
@@ -209,9 +226,20 @@ pub(crate) fn same<T: Sample>(sample: T, nodata: T) -> bool {
     (sample == nodata) | (nodata.is_nan() & sample.is_nan())
 }
 
+/// Appends the samples that take part. No branch depends on one sample.
+pub(crate) fn keep<T: Sample>(held: &mut Vec<T>, samples: ArrayView1<'_, T>, classes: &[Class]) {
+    let mut end = held.len();
+    held.resize(end + samples.len(), T::default());
+    for (&v, &class) in samples.iter().zip(classes) {
+        held[end] = v;
+        end += usize::from(class == Class::Valid);
+    }
+    held.truncate(end);
+}
+
 /// Whether a sample of a mask says that the pixel is masked.
 #[inline(always)]
-fn is_zero<T: Sample>(v: T) -> bool {
+pub(crate) fn is_zero<T: Sample>(v: T) -> bool {
     v == T::default()
 }
 

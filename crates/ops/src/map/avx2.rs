@@ -4,11 +4,6 @@
 
 use std::arch::x86_64::*;
 
-/// Whether this processor runs it.
-pub(super) fn detected() -> bool {
-    crate::simd::has_avx2()
-}
-
 /// The mean of each pixel, for as many as there is place for in whole groups of eight; returns how many were done.
 #[target_feature(enable = "avx2")]
 pub(super) fn mean_of_three(samples: &[u8], out: &mut [f32]) -> usize {

@@ -6,6 +6,7 @@ use outcrop_core::{
 };
 
 use crate::exact::Exact;
+use crate::validity::is_zero;
 
 /// Another map, with what stands for no data where the chunk's second input, of one channel, is zero.
 pub struct Masked<'a, M: ?Sized> {
@@ -32,7 +33,7 @@ impl<M: Map + ?Sized> Masked<'_, M> {
         with_pixels!(mask, mask => {
             for mut out in out.axis_iter_mut(Axis(2)) {
                 for (out, &mask) in out.iter_mut().zip(mask.index_axis(Axis(2), 0)) {
-                    if mask == Default::default() {
+                    if is_zero(mask) {
                         *out = absent;
                     }
                 }

@@ -67,7 +67,7 @@ pub(super) fn mean_into<U: Sample>(pixels: Pixels<'_>, nodata: &Nodata, out: Arr
     let narrow = pixels.shape()[2] <= 1 << 15;
     match pixels {
         #[cfg(target_arch = "x86_64")]
-        U8(v) if v.dim().2 == 3 && U::DTYPE == DataType::F32 && super::avx2::detected() => thirds(v, out),
+        U8(v) if v.dim().2 == 3 && U::DTYPE == DataType::F32 && crate::simd::detected() => thirds(v, out),
         U8(v) if narrow => integers::<u8, i32, U>(v, out),
         I8(v) if narrow => integers::<i8, i32, U>(v, out),
         U16(v) if narrow => integers::<u16, i32, U>(v, out),
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_mean_of_three_bytes_equals_its_portable_twin() {
-        if !crate::map::avx2::detected() {
+        if !crate::simd::detected() {
             return;
         }
         let pixel = |sum: usize| [0, 255, 510].map(|below| sum.saturating_sub(below).min(255) as u8);

@@ -99,7 +99,7 @@ impl Covariance {
                 column.clear();
                 let row = view.slice(s![y, .., c]);
                 column.extend(row.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(&v, _)| v));
-                fold(column, &mut partial.channels[c], &mut None, &mut scratch);
+                fold(column, None, &mut partial.channels[c], &mut None, &mut scratch);
                 scratch.drain(&mut partial.channels[c]);
             }
             for b in 1..count {

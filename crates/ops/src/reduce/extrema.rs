@@ -41,7 +41,9 @@ impl<T: Sample> Place<'_, '_, '_, T> {
         if !self.wanted {
             return None;
         }
-        let keeps_all = self.bound.keeps_all(self.channel);
+        // A sample that equals a valid one is not nodata.
+        let keeps_all =
+            self.bound.keeps_all(self.channel) || self.bound.nodata_alone::<T>(self.channel).is_some();
         let mut classes = Vec::new();
         for y in 0..self.view.dim().0 {
             let image_y = self.rect.y + y as u64;

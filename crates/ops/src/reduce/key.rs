@@ -5,6 +5,9 @@ use outcrop_core::{DataType, Sample, Value};
 /// The key of a sample that is not NaN, in the lowest bits. -0.0 has the key of 0.0.
 #[inline(always)]
 pub(crate) fn key<T: Sample>(sample: T) -> u64 {
+    if size_of::<T>() == 4 {
+        return key32(sample).into();
+    }
     let bits = bits_of(sample);
     let width = 8 * size_of::<T>() as u32;
     let sign = 1u64 << (width - 1);
@@ -19,10 +22,30 @@ pub(crate) fn key<T: Sample>(sample: T) -> u64 {
     }
 }
 
+/// The key of a sample of 32 bits, in as many: twice as many fit a vector.
+#[inline(always)]
+fn key32<T: Sample>(sample: T) -> u32 {
+    const SIGN: u32 = 1 << 31;
+    let bits = bytemuck::cast::<T, u32>(sample);
+    match T::DTYPE {
+        DataType::U32 => bits,
+        DataType::I32 => bits ^ SIGN,
+        _ if bits == SIGN => SIGN,
+        // Of negative floats all bits are flipped, of others the sign.
+        _ => bits ^ ((bits as i32 >> 31) as u32 | SIGN),
+    }
+}
+
 /// The key of any sample: that of NaN is the largest there is, which no other sample has.
 #[inline(always)]
 pub(crate) fn sample_key<T: Sample>(sample: T) -> u64 {
     if sample.is_nan() { u64::MAX >> (64 - 8 * size_of::<T>() as u32) } else { key(sample) }
+}
+
+/// The same for a sample of 32 bits.
+#[inline(always)]
+pub(crate) fn sample_key32<T: Sample>(sample: T) -> u32 {
+    if sample.is_nan() { u32::MAX } else { key32(sample) }
 }
 
 /// The sample of a key.

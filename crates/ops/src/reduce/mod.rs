@@ -12,12 +12,12 @@ pub(crate) mod key;
 mod lines;
 mod moments;
 mod op;
-mod pairs;
 pub(crate) mod percentile;
 mod percentile_pass;
 mod quantile;
 mod rows;
 mod stats;
+mod tables;
 mod unique;
 
 pub use axis::{AxesPartial, Over, ReduceAxes};

@@ -11,7 +11,7 @@ use outcrop_core::{Chunk, DataType, Reduce, Result, Sample, f16, with_pixels};
 use super::exact::{ExactSums, Rational, Scratch, decompose, fold, power_of_two};
 use super::stats::ChannelStats;
 use crate::saved::{Loader, Saver};
-use crate::validity::{Bound, Class, NanPolicy, Validity};
+use crate::validity::{Bound, NanPolicy, Validity, keep};
 
 const NAME: &str = "outcrop moments";
 const VERSION: u32 = 1;
@@ -153,8 +153,7 @@ impl Moments {
                 let row = view.slice(s![y, .., c]);
                 bound.classify(c, y, row, &mut classes);
                 kept.clear();
-                let valid = row.iter().zip(&classes).filter(|&(_, &class)| class == Class::Valid);
-                kept.extend(valid.map(|(&v, _)| v));
+                keep(&mut kept, row, &classes);
                 match partial {
                     MomentsPartial::Counts(tables) => match T::DTYPE.bytes() {
                         1 => count::<T, u8>(&kept, &mut tables[c]),
@@ -170,7 +169,7 @@ impl Moments {
                             powers[2].push(d * d * d);
                         }
                         for ((sums, powers), scratch) in sums[c].iter_mut().zip(&powers).zip(&mut scratch) {
-                            fold(powers, sums, &mut None, scratch);
+                            fold(powers, None, sums, &mut None, scratch);
                             scratch.drain(sums);
                         }
                     }

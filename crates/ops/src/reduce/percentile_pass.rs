@@ -1,24 +1,24 @@
 //! [`PercentilePass`]: one pass of a computation of percentiles, a reduction that counts samples by a digit of their
 //! key.
 //!
-//! Samples that all take part are counted where they lie; others are gathered first. Keys of floats and of wide integers
-//! are made a block at a time, in vectors; 8-bit samples are counted in [`pairs`].
+//! Samples that all take part are counted where they lie; others are gathered first. In the first pass they are counted
+//! in [`Tables`] as long as channels are few enough; in later ones few samples have a wanted prefix, and the others are
+//! passed over in vectors.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use ndarray::ArrayView1;
-use outcrop_core::{Chunk, DataType, Error, Reduce, Result, Sample, with_dtype};
+use outcrop_core::{Chunk, Error, Reduce, Result, Sample, Value, with_dtype};
 
-use super::key::{key, sample_key};
-use super::pairs::{self, Pairs};
+use super::key::{key, sample_key, sample_key32};
 use super::rows::rows;
+use super::tables::Tables;
 use crate::saved::{Loader, Saver};
 use crate::simd::{self, Work};
-use crate::validity::{Class, Validity};
+use crate::validity::{Validity, keep};
 
-/// Keys made at once.
-const BLOCK: usize = 256;
+/// Prefixes that are compared with rather than looked up.
+const FEW: usize = 16;
 const NAME: &str = "percentiles";
 
 /// One pass: a reduction that counts.
@@ -30,6 +30,8 @@ pub struct PercentilePass {
     shift: u32,
     pub(super) digit: u32,
     pub(super) groups: Vec<Slots>,
+    /// The prefixes of all groups where they are few: what a later pass looks for first.
+    wanted: Option<Vec<u64>>,
 }
 
 /// Counters of one pass.
@@ -38,24 +40,29 @@ pub struct PercentilePartial {
     stage: usize,
     counts: Vec<u64>,
     nan: Vec<u64>,
-    /// 8-bit samples that are not in `counts` yet.
-    pairs: Option<Pairs>,
+    /// Samples that are not in `counts` and `nan` yet.
+    tables: Option<Tables>,
+    /// Counters of nodata values, which may have been counted: see [`PercentilePass::nodata`].
+    nodata: Option<Vec<usize>>,
 }
 
 impl PercentilePartial {
-    /// The counters with the pairs.
-    fn settled(&self) -> Cow<'_, [u64]> {
-        let Some(pairs) = &self.pairs else { return Cow::Borrowed(&self.counts) };
-        let mut counts = self.counts.clone();
-        pairs.add_to(&mut counts);
-        Cow::Owned(counts)
+    /// The counters and the NaN samples of each group, with what is in the tables.
+    fn settled(&self) -> (Cow<'_, [u64]>, Cow<'_, [u64]>) {
+        if self.tables.is_none() && self.nodata.is_none() {
+            return ((&self.counts).into(), (&self.nan).into());
+        }
+        let (mut counts, mut nan) = (self.counts.clone(), self.nan.clone());
+        self.tables.iter().for_each(|tables| tables.add_to(&mut counts, &mut nan));
+        self.nodata.iter().flatten().for_each(|&n| counts[n] = 0);
+        (counts.into(), nan.into())
     }
 }
 
 impl PartialEq for PercentilePartial {
     /// Whether the same samples were counted.
     fn eq(&self, other: &PercentilePartial) -> bool {
-        (self.stage, &self.nan, self.settled()) == (other.stage, &other.nan, other.settled())
+        (self.stage, self.settled()) == (other.stage, other.settled())
     }
 }
 
@@ -118,6 +125,10 @@ impl PercentilePass {
         // All tables together take 4 MiB at most, or 256 bytes each.
         let table_bits = 22u32.saturating_sub((prefixes.len() as u64).max(1).ilog2() + 1).clamp(8, 16);
         let long = validity.dtype().bytes() == 8;
+        let mut wanted = prefixes.concat();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let wanted = Some(wanted).filter(|w| w.len() <= FEW);
         let mut end = 0;
         let place = |prefixes: Vec<u64>| {
             let slots = Slots::new(prefixes, end, digit, if stage == 0 { 0 } else { table_bits }, long);
@@ -125,37 +136,57 @@ impl PercentilePass {
             slots
         };
         let groups = prefixes.into_iter().map(place).collect();
-        PercentilePass { validity, stage, shift, digit, groups }
+        PercentilePass { validity, stage, shift, digit, groups, wanted }
     }
 
     fn counters(&self) -> usize {
         self.groups.last().map_or(0, |g| g.counters.end)
     }
 
-    /// The channels of a partial's pairs, where it has some.
-    fn paired(&self) -> Option<usize> {
-        let whole = self.validity.dtype().bytes() == 1 && self.digit == 8;
-        (whole && pairs::tables(self.groups.len()).is_some()).then_some(self.groups.len())
+    /// The groups of a partial's tables, where it has some: they count by as many bits as the pass.
+    fn tabled(&self) -> Option<usize> {
+        let digit = 8 * (self.validity.dtype().bytes() as u32).min(2);
+        (self.stage == 0 && self.digit == digit).then_some(self.groups.len())
+    }
+
+    /// The counters of nodata values, where these may be counted with the other samples and forgotten in the end: in
+    /// a pass after which the counters are samples. `None` elsewhere.
+    fn nodata(&self) -> Option<Vec<usize>> {
+        let (dtype, lists) = (self.validity.dtype(), self.validity.lists());
+        let pooled = self.groups.len() == 1;
+        if dtype.is_float() || dtype.bytes() > 2 || pooled && lists.windows(2).any(|two| two[0] != two[1]) {
+            return None;
+        }
+        let counters = |(group, list): (&Slots, &Vec<Value>)| {
+            let start = group.counters.start;
+            let key = |v: &Value| with_dtype!(dtype, T => v.to_sample::<T>().map(key));
+            list.iter().filter_map(key).map(|key| start + key as usize).collect::<Vec<_>>()
+        };
+        (self.digit == 8 * dtype.bytes() as u32)
+            .then(|| self.groups.iter().zip(lists).flat_map(counters).collect())
     }
 
     /// All counters and the NaN samples of each group.
     ///
     /// # Errors
     /// [`Error::Usage`] where the partial is of another pass.
-    pub(super) fn totals<'a>(&self, partial: &'a PercentilePartial) -> Result<(Cow<'a, [u64]>, &'a [u64])> {
+    pub(super) fn totals<'a>(
+        &self,
+        partial: &'a PercentilePartial,
+    ) -> Result<(Cow<'a, [u64]>, Cow<'a, [u64]>)> {
         if partial.stage != self.stage || partial.counts.len() != self.counters() {
             return Err(Error::Usage("the partial is of another pass over the percentiles".into()));
         }
-        Ok((partial.settled(), &partial.nan))
+        Ok(partial.settled())
     }
 
     fn fold_typed<T: Sample>(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
         let (channels, pooled) = (self.validity.channels(), self.groups.len() == 1);
         let bound = self.validity.bind(chunk)?;
         let view = chunk.inputs[0].pixels.typed::<T>();
+        let dropped = |c| partial.nodata.is_some() && bound.nodata_alone::<T>(c).is_some();
         if let Some(samples) = view.as_ref().and_then(|view| view.as_slice())
-            && (0..channels).all(|c| bound.keeps_all(c))
-            && (pooled || channels <= BLOCK)
+            && (0..channels).all(|c| bound.keeps_all(c) || dropped(c))
         {
             self.tally(partial, samples, 0, if pooled { 1 } else { channels });
             return Ok(());
@@ -168,7 +199,10 @@ impl PercentilePass {
                 return Ok(());
             }
             held.clear();
-            gather(&mut held, samples, classes);
+            match classes {
+                Some(classes) => keep(&mut held, samples, classes),
+                None => held.extend(samples),
+            }
             self.tally(partial, &held, group, 1);
             Ok(())
         })
@@ -183,78 +217,44 @@ impl PercentilePass {
         channels: usize,
     ) {
         let mut samples = samples;
-        if let Some(pairs) = partial.pairs.as_mut().filter(|_| channels == self.groups.len()) {
-            let rest = pairs.count(bytemuck::cast_slice(samples), &mut partial.counts).len();
-            samples = &samples[samples.len() - rest..];
+        if let Some(tables) = &mut partial.tables {
+            let (counts, nan) = (&mut partial.counts, &mut partial.nan);
+            samples = match channels == self.groups.len() {
+                true => tables.count(samples, counts, nan),
+                false => tables.count_channel(first, samples, counts, nan),
+            };
         }
-        let tally = Tally { pass: self, partial, samples, first };
-        match (self.stage, channels) {
-            (0, 1) => simd::run(First::<T, 1>(tally, channels)),
-            (0, 2) => simd::run(First::<T, 2>(tally, channels)),
-            (0, 3) => simd::run(First::<T, 3>(tally, channels)),
-            (0, 4) => simd::run(First::<T, 4>(tally, channels)),
-            (0, _) => simd::run(First::<T, 0>(tally, channels)),
-            _ => simd::run(Later::<T>(tally, channels)),
+        let tally = Tally { pass: self, partial, samples, first, channels };
+        match self.stage {
+            0 => simd::run(First(tally)),
+            _ => simd::run(Later(tally)),
         }
     }
 }
 
-/// Holds the samples that take part.
-fn gather<T: Sample>(held: &mut Vec<T>, samples: ArrayView1<'_, T>, classes: Option<&[Class]>) {
-    let Some(classes) = classes else { return held.extend(samples) };
-    // No branch depends on one sample.
-    held.resize(samples.len(), T::default());
-    let mut end = 0;
-    for (&v, &class) in samples.iter().zip(classes) {
-        held[end] = v;
-        end += usize::from(class == Class::Valid);
-    }
-    held.truncate(end);
-}
-
-/// Samples of the groups from `first`, to be counted.
+/// Interleaved samples of the groups from `first`, to be counted.
 struct Tally<'a, T> {
     pass: &'a PercentilePass,
     partial: &'a mut PercentilePartial,
     samples: &'a [T],
     first: usize,
+    channels: usize,
 }
 
-/// The first pass, in which every sample is counted. C: the channels where that is known, else 0.
-struct First<'a, T, const C: usize>(Tally<'a, T>, usize);
+/// The first pass, in which every sample is counted: what no table takes.
+struct First<'a, T>(Tally<'a, T>);
 
-impl<T: Sample, const C: usize> Work for First<'_, T, C> {
+impl<T: Sample> Work for First<'_, T> {
     #[inline(always)]
     fn run(self) {
-        let First(Tally { pass, partial, samples, first }, channels) = self;
-        let channels = if C > 0 { C } else { channels };
-        let (digit, shift) = (pass.digit, pass.shift);
+        let First(Tally { pass, partial, samples, first, channels }) = self;
+        let size = 1usize << pass.digit;
         let counts = &mut partial.counts[pass.groups[first].counters.start..];
-        let size = 1usize << digit;
-        let Some(counts) = counts.get_mut(..channels << digit) else { return };
-        if T::DTYPE.bytes() <= 2 && !T::DTYPE.is_float() {
-            for pixel in samples.chunks_exact(channels) {
-                for (c, &v) in pixel.iter().enumerate() {
-                    counts[c * size + ((key(v) >> shift) as usize & (size - 1))] += 1;
-                }
-            }
-            return;
-        }
-        let mut keys = [0u64; BLOCK];
-        for part in samples.chunks(BLOCK / channels * channels) {
-            let keys = &mut keys[..part.len()];
-            keys.iter_mut().zip(part).for_each(|(key, &v)| *key = sample_key(v));
-            for pixel in keys.chunks_exact(channels) {
-                for (c, key) in pixel.iter().enumerate() {
-                    counts[c * size + ((key >> shift) as usize & (size - 1))] += 1;
-                }
-            }
-            // A NaN was counted under the largest key.
-            if T::DTYPE.is_float() && part.iter().fold(false, |any, v| any | v.is_nan()) {
-                for (i, _) in part.iter().enumerate().filter(|(_, v)| v.is_nan()) {
-                    let c = i % channels;
-                    counts[c * size + size - 1] -= 1;
-                    partial.nan[first + c] += 1;
+        for pixel in samples.chunks(channels) {
+            for (c, &v) in pixel.iter().enumerate() {
+                match v.is_nan() {
+                    true => partial.nan[first + c] += 1,
+                    false => counts[c * size + ((key(v) >> pass.shift) as usize & (size - 1))] += 1,
                 }
             }
         }
@@ -262,37 +262,67 @@ impl<T: Sample, const C: usize> Work for First<'_, T, C> {
 }
 
 /// A later pass, in which the samples of the wanted prefixes are counted.
-struct Later<'a, T>(Tally<'a, T>, usize);
+struct Later<'a, T>(Tally<'a, T>);
 
 impl<T: Sample> Work for Later<'_, T> {
     #[inline(always)]
-    fn run(self) {
-        let Later(Tally { pass, partial, samples, first }, channels) = self;
-        let (digit, shift) = (pass.digit, pass.shift);
-        let mask = (1u64 << digit) - 1;
-        let mut keys = [0u64; BLOCK];
-        let mut c = 0;
-        for part in samples.chunks(BLOCK) {
-            let keys = &mut keys[..part.len()];
-            // NaN has the largest key: counted or not, it moves no rank of another sample.
-            keys.iter_mut().zip(part).for_each(|(key, &v)| *key = sample_key(v) >> shift);
-            if channels == 1 {
-                let slots = &pass.groups[first];
-                let counts = &mut partial.counts[slots.counters.clone()];
-                for key in &*keys {
-                    if let Some(slot) = slots.find(key >> digit, size_of::<T>() == 8) {
-                        counts[slot << digit | (key & mask) as usize] += 1;
+    fn run(mut self) {
+        // Samples whose prefix no channel wants are passed over, eight at a time, where few prefixes are wanted.
+        let Tally { pass, samples, .. } = self.0;
+        let above = pass.shift + pass.digit;
+        match &pass.wanted {
+            Some(wanted) => {
+                for (g, group) in samples.chunks(8).enumerate() {
+                    let met = match size_of::<T>() {
+                        4 => meets(group, wanted, |v| sample_key32(v) >> above, |p| p as u32),
+                        _ => meets(group, wanted, |v| sample_key(v) >> above, |p| p),
+                    };
+                    if met {
+                        self.count(8 * g, group);
                     }
                 }
-                continue;
             }
-            for key in &*keys {
-                let slots = &pass.groups[first + c];
-                if let Some(slot) = slots.find(key >> digit, size_of::<T>() == 8) {
-                    partial.counts[slots.counters.start + (slot << digit | (key & mask) as usize)] += 1;
-                }
-                c = if c + 1 == channels { 0 } else { c + 1 };
+            None => self.count(0, samples),
+        }
+    }
+}
+
+/// Whether a sample of a group has one of the prefixes.
+#[inline(always)]
+fn meets<T: Sample, K: Copy + Eq + From<bool> + Into<u64> + std::ops::BitOr<Output = K>>(
+    group: &[T],
+    wanted: &[u64],
+    prefix: impl Fn(T) -> K,
+    narrow: impl Fn(u64) -> K,
+) -> bool {
+    let Some(group): Option<&[T; 8]> = group.as_array() else { return true };
+    let prefixes = group.map(prefix);
+    // As wide as the prefixes, so that vectors need no narrowing.
+    let mut any = [K::from(false); 8];
+    for &p in wanted {
+        let p = narrow(p);
+        for i in 0..8 {
+            any[i] = any[i] | K::from(prefixes[i] == p);
+        }
+    }
+    any.into_iter().fold(K::from(false), |a, b| a | b).into() != 0
+}
+
+impl<T: Sample> Later<'_, T> {
+    /// Counts samples, `start` of which come before.
+    #[inline(always)]
+    fn count(&mut self, start: usize, samples: &[T]) {
+        let Tally { pass, partial, first, channels, .. } = &mut self.0;
+        let mask = (1u64 << pass.digit) - 1;
+        let mut c = start % *channels;
+        for &v in samples {
+            // NaN has the largest key: counted or not, it moves no rank of another sample.
+            let key = sample_key(v) >> pass.shift;
+            let slots = &pass.groups[*first + c];
+            if let Some(slot) = slots.find(key >> pass.digit, size_of::<T>() == 8) {
+                partial.counts[slots.counters.start + (slot << pass.digit | (key & mask) as usize)] += 1;
             }
+            c = if c + 1 == *channels { 0 } else { c + 1 };
         }
     }
 }
@@ -305,16 +335,14 @@ impl Reduce for PercentilePass {
             stage: self.stage,
             counts: vec![0; self.counters()],
             nan: vec![0; self.groups.len()],
-            pairs: self.paired().map(|channels| {
-                let flip = if self.validity.dtype() == DataType::I8 { 0x80 } else { 0 };
-                Pairs::new(channels, flip)
-            }),
+            tables: self.tabled().and_then(|groups| Tables::new(self.validity.dtype(), groups)),
+            nodata: self.nodata(),
         }
     }
 
     fn partial_bytes(&self) -> u64 {
-        let pairs = self.paired().map_or(0, pairs::bytes);
-        8 * (self.counters() + self.groups.len()) as u64 + pairs
+        let tables = self.tabled().map_or(0, |groups| Tables::bytes(self.validity.dtype(), groups));
+        8 * (self.counters() + self.groups.len()) as u64 + tables
     }
 
     fn fold(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
@@ -322,19 +350,17 @@ impl Reduce for PercentilePass {
     }
 
     fn merge(&self, partial: &mut PercentilePartial, other: PercentilePartial) {
-        for (a, b) in partial.counts.iter_mut().zip(other.settled().iter()) {
-            *a += b;
-        }
-        for (a, b) in partial.nan.iter_mut().zip(&other.nan) {
-            *a += b;
-        }
+        let (counts, nan) = other.settled();
+        partial.counts.iter_mut().zip(counts.iter()).for_each(|(a, b)| *a += b);
+        partial.nan.iter_mut().zip(nan.iter()).for_each(|(a, b)| *a += b);
     }
 
     fn save(&self, partial: &PercentilePartial) -> Vec<u8> {
         let mut to = Saver::new(NAME, 1);
         to.dtype(self.validity.dtype());
         [partial.stage, partial.nan.len(), partial.counts.len()].into_iter().for_each(|v| to.u64(v as u64));
-        partial.nan.iter().chain(partial.settled().iter()).for_each(|v| to.u64(*v));
+        let (counts, nan) = partial.settled();
+        nan.iter().chain(counts.iter()).for_each(|v| to.u64(*v));
         to.finish()
     }
 

@@ -6,8 +6,7 @@ use outcrop_core::{Chunk, DataType, Rect, Reduce, Result, Sample, Value, with_pi
 use super::exact::{ExactSum, ExactSums, Scratch, Span, fold, fold_interleaved};
 use super::extrema::{Extrema, Place};
 use crate::saved::{Loader, Saver};
-use crate::simd::{self, Work};
-use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, same};
+use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, keep, same};
 
 /// Bytes of a band of rows that is walked once for each channel: it stays in the second-level cache.
 const BAND_BYTES: usize = 256 << 10;
@@ -127,13 +126,14 @@ impl Stats {
         let (height, width, count) = view.dim();
         let mut spans: Vec<Option<Span<T>>> = vec![None; count];
         let before: Vec<u64> = partial.channels.iter().map(|c| c.sums.nan).collect();
-        if !(0..count).all(|c| bound.keeps_all(c)) || !fold_contiguous(partial, &view, &mut spans) {
+        let rules: Vec<Rule<T>> = (0..count).map(|c| Rule::of(bound, c)).collect();
+        if !fold_contiguous(partial, &view, &rules, &mut spans) {
             let row_bytes = (width * count * size_of::<T>()).max(1);
             let mut gather = Gather::default();
             for y in (0..height).step_by((BAND_BYTES / row_bytes).max(1)) {
                 let rows = y..(y + (BAND_BYTES / row_bytes).max(1)).min(height);
                 for (c, (channel, span)) in partial.channels.iter_mut().zip(&mut spans).enumerate() {
-                    gather.fold_rows(bound, &view, rows.clone(), c, channel, span);
+                    gather.fold_rows(bound, &view, rows.clone(), c, &rules[c], channel, span);
                 }
             }
         }
@@ -153,67 +153,98 @@ impl Stats {
     }
 }
 
-/// Folds samples that lie in C order and have a kernel for interleaved channels; false where they do not.
+/// What leaves a channel of a chunk, beside NaN.
+enum Rule<T> {
+    /// Nothing, or this one value alone.
+    Value(Option<T>),
+    /// Several values, or NaN.
+    Values(Vec<T>),
+    /// What the classes say.
+    Classes,
+}
+
+impl<T: Sample> Rule<T> {
+    fn of(bound: &Bound<'_, '_>, channel: usize) -> Rule<T> {
+        match bound.nodata_alone::<T>(channel) {
+            _ if bound.keeps_all(channel) => Rule::Value(None),
+            None => Rule::Classes,
+            Some(list) => match list[..] {
+                [] => Rule::Value(None),
+                [value] if !value.is_nan() => Rule::Value(Some(value)),
+                _ => Rule::Values(list),
+            },
+        }
+    }
+}
+
+/// Folds samples that lie in C order and have a kernel for interleaved channels; false where they do not, or where
+/// channels leave out a value each and others none.
 fn fold_contiguous<T: Sample>(
     partial: &mut StatsPartial,
     view: &ArrayView3<'_, T>,
+    rules: &[Rule<T>],
     spans: &mut [Option<Span<T>>],
 ) -> bool {
     let Some(samples) = view.as_slice() else { return false };
+    let value = |rule: &Rule<T>| if let Rule::Value(value) = rule { Some(*value) } else { None };
+    let Some(values): Option<Vec<Option<T>>> = rules.iter().map(value).collect() else { return false };
+    let nodata: Vec<T> = values.iter().flatten().copied().collect();
+    if !nodata.is_empty() && nodata.len() < values.len() {
+        return false;
+    }
+    let nodata = Some(&nodata[..]).filter(|list| !list.is_empty());
+    let mut left = vec![0; values.len()];
     let mut channels: Vec<&mut ExactSums> = partial.channels.iter_mut().map(|c| &mut c.sums).collect();
-    fold_interleaved(samples, &mut channels, spans)
+    let done = fold_interleaved(samples, nodata, &mut channels, spans, &mut left);
+    partial.channels.iter_mut().zip(left).for_each(|(c, left)| c.counts.nodata += left);
+    done
 }
 
 /// Brings samples of one channel together, where they do not lie so, and folds them.
 #[derive(Default)]
 struct Gather<T> {
     held: Vec<T>,
-    /// Among those held are so many that are this valid sample in the place of nodata.
-    filler: Option<T>,
-    filled: u64,
     classes: Vec<Class>,
     scratch: Scratch,
 }
 
 impl<T: Sample> Gather<T> {
+    #[allow(clippy::too_many_arguments)]
     fn fold_rows(
         &mut self,
         bound: &Bound<'_, '_>,
         view: &ArrayView3<'_, T>,
         rows: std::ops::Range<usize>,
         c: usize,
+        rule: &Rule<T>,
         channel: &mut ChannelPartial,
         span: &mut Option<Span<T>>,
     ) {
-        let keeps_all = bound.keeps_all(c);
-        let nodata: Option<Vec<T>> = bound.nodata_alone(c);
         let channels = view.dim().2;
+        let nodata = if let Rule::Value(value) = rule { *value } else { None };
         for y in rows {
             let row = view.slice(s![y, .., c]);
-            if let (false, Some(&[value])) = (keeps_all, nodata.as_deref())
-                && T::DTYPE.bytes() <= 4
-                && !T::DTYPE.is_float()
-            {
-                for part in row.axis_chunks_iter(Axis(0), GATHER) {
-                    self.hold_filled(value, part, channel);
-                    self.fold_held(channel, span, GATHER);
-                }
-            } else if let (false, Some(nodata)) = (keeps_all, &nodata) {
-                for part in row.axis_chunks_iter(Axis(0), GATHER) {
-                    self.hold_without(nodata, part, channel);
-                    self.fold_held(channel, span, GATHER);
-                }
-            } else if !keeps_all {
-                bound.classify(c, y, row, &mut self.classes);
-                for (x, &v) in row.iter().enumerate() {
-                    match self.classes[x] {
-                        Class::Valid => self.held.push(v),
-                        class => channel.counts.leave(class),
+            match rule {
+                Rule::Values(values) => {
+                    for part in row.axis_chunks_iter(Axis(0), GATHER) {
+                        self.hold_without(values, part, channel);
+                        self.fold_held(nodata, channel, span, GATHER);
                     }
-                    self.fold_held(channel, span, GATHER);
+                    continue;
                 }
-            } else if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
-                fold(samples, &mut channel.sums, span, &mut self.scratch);
+                Rule::Classes => {
+                    bound.classify(c, y, row, &mut self.classes);
+                    channel.counts.leave_all(&self.classes);
+                    for (i, part) in row.axis_chunks_iter(Axis(0), GATHER).enumerate() {
+                        keep(&mut self.held, part, &self.classes[i * GATHER..]);
+                        self.fold_held(nodata, channel, span, GATHER);
+                    }
+                    continue;
+                }
+                Rule::Value(_) => {}
+            }
+            if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
+                channel.counts.nodata += fold(samples, nodata, &mut channel.sums, span, &mut self.scratch);
             } else if let Some(samples) = view.slice(s![y, .., ..]).as_slice() {
                 for pixels in samples.chunks(GATHER * channels) {
                     match channels {
@@ -222,37 +253,17 @@ impl<T: Sample> Gather<T> {
                         4 => self.pick::<4>(pixels, c),
                         _ => self.held.extend(pixels[c..].iter().step_by(channels)),
                     }
-                    self.fold_held(channel, span, GATHER);
+                    self.fold_held(nodata, channel, span, GATHER);
                 }
             } else {
                 for part in row.axis_chunks_iter(Axis(0), GATHER) {
                     self.held.extend(part);
-                    self.fold_held(channel, span, GATHER);
+                    self.fold_held(nodata, channel, span, GATHER);
                 }
             }
         }
-        self.fold_held(channel, span, 1);
+        self.fold_held(nodata, channel, span, 1);
         self.scratch.drain(&mut channel.sums);
-        self.filler = None;
-    }
-
-    /// Holds the integers of a part of a row, a valid one in the place of each that is nodata; what those add is taken
-    /// out of the exact sums again.
-    fn hold_filled(&mut self, value: T, row: ArrayView1<'_, T>, channel: &mut ChannelPartial) {
-        let Some(filler) = self.filler.or_else(|| row.iter().copied().find(|&v| v != value)) else {
-            channel.counts.nodata += row.len() as u64;
-            return;
-        };
-        self.filler = Some(filler);
-        let start = self.held.len();
-        match row.as_slice() {
-            Some(samples) => self.held.extend_from_slice(samples),
-            None => self.held.extend(row),
-        }
-        let mut filled = 0;
-        simd::run(Fill { samples: &mut self.held[start..], value, filler, filled: &mut filled });
-        self.filled += filled;
-        channel.counts.nodata += filled;
     }
 
     /// Holds the samples of a part of a row that are not nodata, and counts the others. No branch depends on one
@@ -290,37 +301,17 @@ impl<T: Sample> Gather<T> {
     }
 
     /// Folds what is held, if it is at least so many samples.
-    fn fold_held(&mut self, channel: &mut ChannelPartial, span: &mut Option<Span<T>>, least: usize) {
+    fn fold_held(
+        &mut self,
+        nodata: Option<T>,
+        channel: &mut ChannelPartial,
+        span: &mut Option<Span<T>>,
+        least: usize,
+    ) {
         if self.held.len() >= least {
-            fold(&self.held, &mut channel.sums, span, &mut self.scratch);
+            let left = fold(&self.held, nodata, &mut channel.sums, span, &mut self.scratch);
+            channel.counts.nodata += left;
             self.held.clear();
-            if let (Some(filler), 1..) = (self.filler, self.filled) {
-                channel.sums.take_out(filler, std::mem::take(&mut self.filled));
-            }
-        }
-    }
-}
-
-/// Puts `filler` in the place of `value` and adds up how often.
-struct Fill<'a, T> {
-    samples: &'a mut [T],
-    value: T,
-    filler: T,
-    filled: &'a mut u64,
-}
-
-impl<T: Sample> Work for Fill<'_, T> {
-    #[inline(always)]
-    fn run(self) {
-        for part in self.samples.chunks_mut(128) {
-            // A count that fits 8 bits keeps the vectors of 8-bit samples whole.
-            let mut filled = 0u8;
-            for v in part {
-                let fill = *v == self.value;
-                *v = if fill { self.filler } else { *v };
-                filled += u8::from(fill);
-            }
-            *self.filled += u64::from(filled);
         }
     }
 }

@@ -5,12 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::fixed::power_of_two;
-use super::float::{BINADE, Block, LANES};
-
-/// Whether this processor runs the blocks.
-pub(super) fn detected() -> bool {
-    crate::simd::has_avx2_and_fma()
-}
+use super::float::{BINADE, Block, LANES, Leave};
 
 /// A running sum in two parts, as `Split` of the portable blocks.
 struct Split {
@@ -56,22 +51,44 @@ impl Split {
 
 /// See [`float`](super::float).
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn block_f32(samples: &[f32], e: i32) -> Block<f32> {
+pub(super) fn block_f32(samples: &[f32], e: i32, leave: Leave<f32>) -> Block<f32> {
+    match leave {
+        None => add_f32::<false>(samples, e, 0.0),
+        Some(nodata) => add_f32::<true>(samples, e, nodata),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add_f32<const LEAVE: bool>(samples: &[f32], e: i32, nodata: f32) -> Block<f32> {
     let mut min = _mm256_set1_ps(f32::INFINITY);
     let mut max = _mm256_set1_ps(f32::NEG_INFINITY);
     let mut least = _mm256_set1_epi32(-1);
     let mut sum = [_mm256_setzero_pd(); 2];
     let mut squares = Split::new(2 * e);
+    let (mut nans, mut gone, nodata) =
+        (_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_set1_ps(nodata));
     for group in samples.as_chunks::<LANES>().0 {
-        let v: __m256 = bytemuck::cast(*group);
-        min = _mm256_min_ps(v, min);
-        max = _mm256_max_ps(v, max);
+        let mut v: __m256 = bytemuck::cast(*group);
+        // The second operand is the result where one is NaN: what leaves is made NaN for the extremes, then 0.
+        if LEAVE {
+            let (nan, is) = (_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v), _mm256_cmp_ps::<_CMP_EQ_OQ>(v, nodata));
+            nans = _mm256_sub_epi32(nans, _mm256_castps_si256(nan));
+            gone = _mm256_sub_epi32(gone, _mm256_castps_si256(is));
+            let leaves = _mm256_or_ps(nan, is);
+            let number = _mm256_or_ps(v, leaves);
+            min = _mm256_min_ps(number, min);
+            max = _mm256_max_ps(number, max);
+            v = _mm256_andnot_ps(leaves, v);
+        } else {
+            min = _mm256_min_ps(v, min);
+            max = _mm256_max_ps(v, max);
+        }
         // Without the sign, zero last.
         let magnitude = _mm256_slli_epi32::<1>(_mm256_castps_si256(v));
         least = _mm256_min_epu32(least, _mm256_sub_epi32(magnitude, _mm256_set1_epi32(1)));
-        let halves: [[f32; 4]; 2] = bytemuck::cast(*group);
-        for (i, half) in halves.into_iter().enumerate() {
-            let wide = _mm256_cvtps_pd(bytemuck::cast(half));
+        for (i, half) in [_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v)].into_iter().enumerate() {
+            let wide = _mm256_cvtps_pd(half);
             sum[i] = _mm256_add_pd(sum[i], wide);
             squares.add_square(i, wide);
         }
@@ -79,30 +96,56 @@ pub(super) fn block_f32(samples: &[f32], e: i32) -> Block<f32> {
     let least = bytemuck::cast::<_, [u32; LANES]>(least).into_iter().fold(u32::MAX, u32::min);
     let sum: [f64; LANES] = bytemuck::cast(sum);
     let [high, low] = squares.parts();
+    let lanes = |v: __m256| bytemuck::cast::<_, [f32; LANES]>(v).into_iter();
+    let count = |v: __m256i| bytemuck::cast::<_, [u32; LANES]>(v).into_iter().map(u64::from).sum();
     Block {
-        min: bytemuck::cast::<_, [f32; LANES]>(min).into_iter().fold(f32::INFINITY, f32::min),
-        max: bytemuck::cast::<_, [f32; LANES]>(max).into_iter().fold(f32::NEG_INFINITY, f32::max),
+        min: lanes(min).fold(f32::INFINITY, f32::min),
+        max: lanes(max).fold(f32::NEG_INFINITY, f32::max),
         least: if least == u32::MAX { f32::INFINITY } else { f32::from_bits((least + 1) >> 1) },
         sums: [sum.iter().sum(), 0.0],
         squares: [high, low, 0.0, 0.0],
+        nan: count(nans),
+        nodata: count(gone),
     }
 }
 
 /// See [`float`](super::float).
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn block_f64(samples: &[f64], e: i32) -> Block<f64> {
+pub(super) fn block_f64(samples: &[f64], e: i32, leave: Leave<f64>) -> Block<f64> {
+    match leave {
+        None => add_f64::<false>(samples, e, 0.0),
+        Some(nodata) => add_f64::<true>(samples, e, nodata),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add_f64<const LEAVE: bool>(samples: &[f64], e: i32, nodata: f64) -> Block<f64> {
     let infinity = _mm256_set1_pd(f64::INFINITY);
     let mut min = infinity;
     let mut max = _mm256_set1_pd(f64::NEG_INFINITY);
     let mut least = infinity;
     let mut sum = Split::new(e);
     let (mut squares, mut errors) = (Split::new(2 * e), Split::new(2 * e - 53));
+    let (mut nans, mut gone, nodata) =
+        (_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_set1_pd(nodata));
     for group in samples.as_chunks::<LANES>().0 {
         let halves: [[f64; 4]; 2] = bytemuck::cast(*group);
         for (i, half) in halves.into_iter().enumerate() {
-            let v: __m256d = bytemuck::cast(half);
-            min = _mm256_min_pd(v, min);
-            max = _mm256_max_pd(v, max);
+            let mut v: __m256d = bytemuck::cast(half);
+            if LEAVE {
+                let (nan, is) = (_mm256_cmp_pd::<_CMP_UNORD_Q>(v, v), _mm256_cmp_pd::<_CMP_EQ_OQ>(v, nodata));
+                nans = _mm256_sub_epi64(nans, _mm256_castpd_si256(nan));
+                gone = _mm256_sub_epi64(gone, _mm256_castpd_si256(is));
+                let leaves = _mm256_or_pd(nan, is);
+                let number = _mm256_or_pd(v, leaves);
+                min = _mm256_min_pd(number, min);
+                max = _mm256_max_pd(number, max);
+                v = _mm256_andnot_pd(leaves, v);
+            } else {
+                min = _mm256_min_pd(v, min);
+                max = _mm256_max_pd(v, max);
+            }
             let magnitude = _mm256_andnot_pd(_mm256_set1_pd(-0.0), v);
             let zero = _mm256_cmp_pd::<_CMP_EQ_OQ>(v, _mm256_setzero_pd());
             least = _mm256_min_pd(_mm256_or_pd(magnitude, _mm256_and_pd(zero, infinity)), least);
@@ -114,11 +157,14 @@ pub(super) fn block_f64(samples: &[f64], e: i32) -> Block<f64> {
     }
     let ([a, b], [c, d]) = (squares.parts(), errors.parts());
     let lanes = |v: __m256d| bytemuck::cast::<_, [f64; 4]>(v).into_iter();
+    let count = |v: __m256i| bytemuck::cast::<_, [u64; 4]>(v).into_iter().sum();
     Block {
         min: lanes(min).fold(f64::INFINITY, f64::min),
         max: lanes(max).fold(f64::NEG_INFINITY, f64::max),
         least: lanes(least).fold(f64::INFINITY, f64::min),
         sums: sum.parts(),
         squares: [a, b, c, d],
+        nan: count(nans),
+        nodata: count(gone),
     }
 }

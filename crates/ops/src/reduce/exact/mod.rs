@@ -1,7 +1,7 @@
 //! Exact sums and sums of squares of every sample type, and what follows from them, rounded once.
 //!
 //! [`ExactSums`] is the state: two wide fixed-point integers ([`Fixed`]) and a few counters. Kernels feed it blocks
-//! of samples (`integer` in lanes, `float` on grids); [`Rational`] holds quotients. docs/exactness.md has
+//! of samples (`small` and `integer` in lanes, `float` on grids); [`Rational`] holds quotients. docs/exactness.md has
 //! the proofs.
 
 #[cfg(target_arch = "x86_64")]
@@ -11,6 +11,9 @@ mod fixed;
 mod float;
 mod integer;
 mod rational;
+mod small;
+#[cfg(target_arch = "x86_64")]
+mod small_avx2;
 mod sums;
 
 pub use fixed::Fixed;

@@ -54,6 +54,8 @@ pub(crate) struct Scratch {
     pub(super) bins: Bins,
     /// Guess: the magnitudes of the next block are below 2^exponent.
     pub(super) exponent: i32,
+    /// Guess: there is NaN in the next block.
+    pub(super) nan: bool,
 }
 
 impl Scratch {
@@ -66,13 +68,15 @@ impl Scratch {
     }
 }
 
-/// Adds samples of one channel. The scratch must be drained before it meets other sums.
+/// Adds samples of one channel and returns how many are `nodata` and were not added; NaN is no such value here. The
+/// scratch must be drained before it meets other sums.
 pub(crate) fn fold<T: Sample>(
     samples: &[T],
+    nodata: Option<T>,
     sums: &mut ExactSums,
     span: &mut Option<Span<T>>,
     scratch: &mut Scratch,
-) {
+) -> u64 {
     debug_assert_eq!(sums.dtype, T::DTYPE);
     /// The one place where a generic sample type becomes the type it is.
     fn at<A: Sample, B: Sample>(samples: &[A]) -> &[B] {
@@ -81,22 +85,40 @@ pub(crate) fn fold<T: Sample>(
     macro_rules! typed {
         ($t:ty, $span:ident => $body:expr) => {{
             let mut $span: Option<Span<$t>> = None;
-            $body;
+            let left = $body;
             if let Some(s) = $span {
                 Span::extend(span, bytemuck::cast(s.min), bytemuck::cast(s.max));
             }
+            left
         }};
     }
     match T::DTYPE {
-        DataType::U32 => typed!(u32, s => integer::fold32(at::<T, u32>(samples), sums, &mut s)),
-        DataType::I32 => typed!(i32, s => integer::fold32(at::<T, i32>(samples), sums, &mut s)),
-        DataType::U64 => typed!(u64, s => integer::fold64(at::<T, u64>(samples), sums, &mut s)),
-        DataType::I64 => typed!(i64, s => integer::fold64(at::<T, i64>(samples), sums, &mut s)),
-        DataType::F16 => typed!(f16, s => float::fold_f16(at(samples), sums, &mut s, scratch)),
-        DataType::F32 => typed!(f32, s => float::fold(at::<T, f32>(samples), sums, &mut s, scratch)),
-        DataType::F64 => typed!(f64, s => float::fold(at::<T, f64>(samples), sums, &mut s, scratch)),
+        DataType::U32 => {
+            typed!(u32, s => integer::fold32(at::<T, u32>(samples), nodata.map(bytemuck::cast), sums, &mut s))
+        }
+        DataType::I32 => {
+            typed!(i32, s => integer::fold32(at::<T, i32>(samples), nodata.map(bytemuck::cast), sums, &mut s))
+        }
+        DataType::U64 => {
+            typed!(u64, s => integer::fold64(at::<T, u64>(samples), nodata.map(bytemuck::cast), sums, &mut s))
+        }
+        DataType::I64 => {
+            typed!(i64, s => integer::fold64(at::<T, i64>(samples), nodata.map(bytemuck::cast), sums, &mut s))
+        }
+        DataType::F16 => {
+            typed!(f16, s => float::fold_f16(at(samples), nodata.map(bytemuck::cast), sums, &mut s, scratch))
+        }
+        DataType::F32 => {
+            typed!(f32, s => float::fold(at::<T, f32>(samples), nodata.map(bytemuck::cast), sums, &mut s, scratch))
+        }
+        DataType::F64 => {
+            typed!(f64, s => float::fold(at::<T, f64>(samples), nodata.map(bytemuck::cast), sums, &mut s, scratch))
+        }
         _ => {
-            integer::fold_interleaved(samples, &mut [sums], std::slice::from_mut(span));
+            let (nodata, mut left) = (nodata.as_ref().map(std::slice::from_ref), 0);
+            let (span, out) = (std::slice::from_mut(span), std::slice::from_mut(&mut left));
+            integer::fold_interleaved(samples, nodata, &mut [sums], span, out);
+            left
         }
     }
 }
@@ -146,7 +168,7 @@ impl ExactSums {
     pub fn add_slice<T: Sample>(&mut self, samples: &[T]) {
         assert_eq!(self.dtype, T::DTYPE, "samples of another type");
         let mut scratch = Scratch::default();
-        fold(samples, self, &mut None, &mut scratch);
+        fold(samples, None, self, &mut None, &mut scratch);
         scratch.drain(self);
     }
 
@@ -163,15 +185,6 @@ impl ExactSums {
                 self.n += 1;
             }
             Value::Float(v) => self.add_f64(v),
-        }
-    }
-
-    /// Takes `n` equal samples out again, integers of up to 32 bits that were added.
-    pub(crate) fn take_out<T: Sample>(&mut self, sample: T, n: u64) {
-        if let Value::Int(v) = Value::of(sample) {
-            self.n -= n;
-            self.sum.add(-v * i128::from(n), 0);
-            self.squares.add(-v * v * i128::from(n), 0);
         }
     }
 

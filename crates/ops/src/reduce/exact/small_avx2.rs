@@ -1,0 +1,137 @@
+//! The lanes of [`small`](super::small) in AVX2: twice to four times the speed of what the compiler makes of them.
+//!
+//! Two groups of samples go together: pairs of one lane lie side by side, so that one multiply-add sums two of them,
+//! or two squares.
+
+use std::arch::x86_64::*;
+
+use super::small::{Kind, Total};
+
+/// Vectors in a group: 96 lanes of bytes or 48 of 16 bits, either a multiple of the same channels.
+const VECTORS: usize = 3;
+/// Pairs of groups between flushes: 120 sums of two bytes fit 16 bits, 240 counts 8 bits.
+const PAIRS: usize = 120;
+
+/// For each lane of a vector the value of its channel.
+fn spread<T: Copy + Default, const N: usize>(values: &[T], first: usize) -> [T; N] {
+    let value = |i| values.get((first + i) % values.len().max(1)).copied().unwrap_or_default();
+    std::array::from_fn(value)
+}
+
+/// Adds whole pairs of groups to the totals, one for each lane; returns how many samples these are.
+#[target_feature(enable = "avx2")]
+pub(super) fn add_u8<const NODATA: bool>(
+    samples: &[u8],
+    kind: &Kind<u8>,
+    totals: &mut Vec<Total<u8>>,
+) -> usize {
+    let pairs = samples.as_chunks::<32>().0.as_chunks::<{ 2 * VECTORS }>().0;
+    totals.resize(32 * VECTORS, Total::new());
+    let flip = _mm256_set1_epi8(kind.flip as i8);
+    let (zero, ones) = (_mm256_setzero_si256(), _mm256_set1_epi8(1));
+    for run in pairs.chunks(PAIRS) {
+        for j in 0..VECTORS {
+            let nodata: __m256i = bytemuck::cast(spread::<u8, 32>(&kind.nodata, 32 * j));
+            let (mut min, mut max, mut left) = (_mm256_set1_epi8(-1), zero, zero);
+            let (mut sums, mut squares) = ([zero; 2], [zero; 4]);
+            for pair in run {
+                let [a, b] = [pair[j], pair[VECTORS + j]].map(|v| _mm256_xor_si256(bytemuck::cast(v), flip));
+                for v in [a, b] {
+                    if NODATA {
+                        let gone = _mm256_cmpeq_epi8(v, nodata);
+                        left = _mm256_sub_epi8(left, gone);
+                        min = _mm256_min_epu8(min, _mm256_or_si256(v, gone));
+                        max = _mm256_max_epu8(max, _mm256_andnot_si256(gone, v));
+                    } else {
+                        min = _mm256_min_epu8(min, v);
+                        max = _mm256_max_epu8(max, v);
+                    }
+                }
+                let halves = [_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)];
+                for (i, half) in halves.into_iter().enumerate() {
+                    sums[i] = _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(half, ones));
+                    let quarters = [_mm256_unpacklo_epi8(half, zero), _mm256_unpackhi_epi8(half, zero)];
+                    for (k, quarter) in quarters.into_iter().enumerate() {
+                        let square = _mm256_madd_epi16(quarter, quarter);
+                        squares[2 * i + k] = _mm256_add_epi32(squares[2 * i + k], square);
+                    }
+                }
+            }
+            let [min, max, left]: [[u8; 32]; 3] = [min, max, left].map(|v| bytemuck::cast(v));
+            let sums: [[u16; 16]; 2] = bytemuck::cast(sums);
+            let squares: [[u32; 8]; 4] = bytemuck::cast(squares);
+            for (e, t) in totals[32 * j..][..32].iter_mut().enumerate() {
+                // Unpacking goes by halves of a vector.
+                let (half, r) = (e / 16, e % 16);
+                t.n += 2 * run.len() as u64;
+                t.left += u64::from(left[e]);
+                (t.min, t.max) = (t.min.min(min[e]), t.max.max(max[e]));
+                t.sum += u64::from(sums[r / 8][8 * half + r % 8]);
+                t.squares += u64::from(squares[r / 4][4 * half + r % 4]);
+            }
+        }
+    }
+    pairs.len() * 64 * VECTORS
+}
+
+/// As [`add_u8`]. Samples less 2^15 are summed, so that a multiply-add of signed numbers does it.
+#[target_feature(enable = "avx2")]
+pub(super) fn add_u16<const NODATA: bool>(
+    samples: &[u16],
+    kind: &Kind<u16>,
+    totals: &mut Vec<Total<u16>>,
+) -> usize {
+    const OFFSET: i64 = 1 << 15;
+    let pairs = samples.as_chunks::<16>().0.as_chunks::<{ 2 * VECTORS }>().0;
+    totals.resize(16 * VECTORS, Total::new());
+    let flip = _mm256_set1_epi16(kind.flip as i16);
+    let (zero, ones, sign) = (_mm256_setzero_si256(), _mm256_set1_epi16(1), _mm256_set1_epi16(i16::MIN));
+    for run in pairs.chunks(PAIRS) {
+        for j in 0..VECTORS {
+            let nodata: __m256i = bytemuck::cast(spread::<u16, 16>(&kind.nodata, 16 * j));
+            let (mut min, mut max, mut left) = (_mm256_set1_epi16(-1), zero, zero);
+            // Of each square, which is up to 2^31 for a pair, the lower and the upper 16 bits.
+            let (mut sums, mut lower, mut upper) = ([zero; 2], [zero; 2], [zero; 2]);
+            for pair in run {
+                let [a, b] = [pair[j], pair[VECTORS + j]].map(|v| _mm256_xor_si256(bytemuck::cast(v), flip));
+                for v in [a, b] {
+                    if NODATA {
+                        let gone = _mm256_cmpeq_epi16(v, nodata);
+                        left = _mm256_sub_epi16(left, gone);
+                        min = _mm256_min_epu16(min, _mm256_or_si256(v, gone));
+                        max = _mm256_max_epu16(max, _mm256_andnot_si256(gone, v));
+                    } else {
+                        min = _mm256_min_epu16(min, v);
+                        max = _mm256_max_epu16(max, v);
+                    }
+                }
+                let (a, b) = (_mm256_xor_si256(a, sign), _mm256_xor_si256(b, sign));
+                let halves = [_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b)];
+                for (i, half) in halves.into_iter().enumerate() {
+                    sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(half, ones));
+                    let square = _mm256_madd_epi16(half, half);
+                    let low = _mm256_and_si256(square, _mm256_set1_epi32(0xffff));
+                    lower[i] = _mm256_add_epi32(lower[i], low);
+                    upper[i] = _mm256_add_epi32(upper[i], _mm256_srli_epi32::<16>(square));
+                }
+            }
+            let [min, max, left]: [[u16; 16]; 3] = [min, max, left].map(|v| bytemuck::cast(v));
+            let sums: [[i32; 8]; 2] = bytemuck::cast(sums);
+            let [lower, upper]: [[[u32; 8]; 2]; 2] = [bytemuck::cast(lower), bytemuck::cast(upper)];
+            for (e, t) in totals[16 * j..][..16].iter_mut().enumerate() {
+                let (half, r) = (e / 8, e % 8);
+                let (i, k) = (r / 4, 4 * half + r % 4);
+                let n = 2 * run.len() as i64;
+                let sum = i64::from(sums[i][k]);
+                let squares = i64::from(lower[i][k]) + (i64::from(upper[i][k]) << 16);
+                t.n += n as u64;
+                t.left += u64::from(left[e]);
+                (t.min, t.max) = (t.min.min(min[e]), t.max.max(max[e]));
+                // Neither is negative: sums of what samples are, and of their squares.
+                t.sum += (sum + OFFSET * n) as u64;
+                t.squares += (squares + 2 * OFFSET * sum + OFFSET * OFFSET * n) as u64;
+            }
+        }
+    }
+    pairs.len() * 32 * VECTORS
+}

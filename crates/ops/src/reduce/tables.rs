@@ -1,0 +1,297 @@
+//! [`Tables`]: quick counters of samples by the first digit of their keys.
+//!
+//! 8-bit samples are counted two at a time: one counter is incremented for two neighbouring samples, and the counts of
+//! single ones are sums over rows and columns of the table. Wider samples are counted by their upper 16 bits as they
+//! lie; what key that is is asked once for each counter, when the counters are drained. Counters of 32 bits keep a
+//! table in the second-level cache. Few channels have several tables each, in turn, as an increment that follows one
+//! of the same counter waits for it.
+
+use outcrop_core::{DataType, Sample};
+
+use crate::simd::{self, Work};
+
+/// Entries of a table.
+const ENTRIES: usize = 1 << 16;
+/// Most tables of pairs: more would not stay in the cache.
+const MOST_PAIRED: usize = 4;
+/// Most tables of upper halves.
+const MOST: usize = 128;
+/// Samples of a table between looks for those that are not where their upper bits say.
+const BLOCK: usize = 512;
+
+type Table = [u32; ENTRIES];
+
+/// How often each pair of samples came, for each place of a pair among the channels; or how often each upper half came,
+/// for each place of a sample.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    dtype: DataType,
+    channels: usize,
+    /// One table after the other: none before the first sample.
+    tables: Vec<u32>,
+    /// Increments that a counter may have seen.
+    held: u64,
+    /// NaN samples of each channel that are in no table.
+    nan: Vec<u64>,
+}
+
+/// Tables that interleaved samples of so many channels need; `None` where that is too many.
+fn count_of(dtype: DataType, channels: usize) -> Option<usize> {
+    let (tables, most) = match (dtype.bytes(), channels) {
+        (1, _) => (if channels.is_multiple_of(2) { channels / 2 } else { channels }, MOST_PAIRED),
+        (_, 1 | 2) => (2, MOST),
+        _ => (channels, MOST),
+    };
+    (1..=most).contains(&tables).then_some(tables)
+}
+
+impl Tables {
+    /// No samples of interleaved channels; `None` where those are too many.
+    pub(super) fn new(dtype: DataType, channels: usize) -> Option<Tables> {
+        count_of(dtype, channels)?;
+        Some(Tables { dtype, channels, tables: Vec::new(), held: 0, nan: vec![0; channels] })
+    }
+
+    /// Bytes of the tables for so many channels.
+    pub(super) fn bytes(dtype: DataType, channels: usize) -> u64 {
+        let tables = count_of(dtype, channels).unwrap_or(0);
+        (tables * size_of::<Table>()) as u64
+    }
+
+    /// Counts samples, whole groups for all tables and beginning with the first channel, and returns those left
+    /// over, which begin with the first channel as well. `counts` and `nan` receive what is held when the counters
+    /// are full.
+    pub(super) fn count<'a, T: Sample>(
+        &mut self,
+        samples: &'a [T],
+        counts: &mut [u64],
+        nan: &mut [u64],
+    ) -> &'a [T] {
+        let Some(tables) = count_of(self.dtype, self.channels) else { return samples };
+        let group = if T::DTYPE.bytes() == 1 { 2 * tables } else { tables };
+        let (whole, rest) = samples.split_at(samples.len() / group * group);
+        for run in whole.chunks(group << 24) {
+            self.make_room((run.len() / group) as u64, counts, nan);
+            let (all, _) = self.tables.as_chunks_mut::<ENTRIES>();
+            simd::run(Count { tables: all, nan: &mut self.nan, samples: run, first: 0 });
+        }
+        rest
+    }
+
+    /// Counts samples of one channel; none where they are of 8 bits and counted in pairs with others. Returns those
+    /// left over.
+    pub(super) fn count_channel<'a, T: Sample>(
+        &mut self,
+        channel: usize,
+        samples: &'a [T],
+        counts: &mut [u64],
+        nan: &mut [u64],
+    ) -> &'a [T] {
+        if self.channels == 1 {
+            return self.count(samples, counts, nan);
+        }
+        if T::DTYPE.bytes() == 1 {
+            return samples;
+        }
+        for run in samples.chunks(1 << 24) {
+            self.make_room(run.len() as u64, counts, nan);
+            let (all, _) = self.tables.as_chunks_mut::<ENTRIES>();
+            let tables = &mut all[channel..=channel];
+            simd::run(Count { tables, nan: &mut self.nan, samples: run, first: channel });
+        }
+        &[]
+    }
+
+    fn make_room(&mut self, increments: u64, counts: &mut [u64], nan: &mut [u64]) {
+        if self.tables.is_empty() {
+            self.tables.resize(count_of(self.dtype, self.channels).unwrap_or(0) * ENTRIES, 0);
+        }
+        if self.held + increments > u64::from(u32::MAX) {
+            self.add_to(counts, nan);
+            self.tables.fill(0);
+            self.nan.fill(0);
+            self.held = 0;
+        }
+        self.held += increments;
+    }
+
+    /// Adds what is held to `counts`, for each channel counters by the first 8 or 16 bits of the key, and the NaN
+    /// samples to `nan`.
+    pub(super) fn add_to(&self, counts: &mut [u64], nan: &mut [u64]) {
+        nan.iter_mut().zip(&self.nan).for_each(|(all, n)| *all += n);
+        for (t, table) in self.tables.chunks_exact(ENTRIES).enumerate() {
+            if self.dtype.bytes() == 1 {
+                let flip = if self.dtype == DataType::I8 { 0x80 } else { 0 };
+                let [low, high] = [2 * t, 2 * t + 1].map(|place| place % self.channels * 256);
+                for (second, row) in table.chunks_exact(256).enumerate() {
+                    for (first, &n) in row.iter().enumerate() {
+                        counts[low + (first ^ flip)] += u64::from(n);
+                        counts[high + (second ^ flip)] += u64::from(n);
+                    }
+                }
+                continue;
+            }
+            let channel = t % self.channels;
+            let counts = &mut counts[channel * ENTRIES..][..ENTRIES];
+            for (upper, &n) in table.iter().enumerate() {
+                match self.digit(upper as u16) {
+                    Some(digit) => counts[usize::from(digit)] += u64::from(n),
+                    None => nan[channel] += u64::from(n),
+                }
+            }
+        }
+    }
+
+    /// The upper 16 bits of the key of a sample whose own are `upper`; `None` for the half floats that are NaN.
+    fn digit(&self, upper: u16) -> Option<u16> {
+        const SIGN: u16 = 0x8000;
+        match self.dtype {
+            DataType::F16 if upper & !SIGN > 0x7c00 => None,
+            DataType::F16 if upper == SIGN => Some(SIGN),
+            DataType::F16 | DataType::F32 | DataType::F64 if upper & SIGN != 0 => Some(!upper),
+            DataType::U16 | DataType::U32 | DataType::U64 => Some(upper),
+            _ => Some(upper ^ SIGN),
+        }
+    }
+}
+
+/// Samples to be counted in tables that take turns, of the channels from `first`.
+struct Count<'a, T> {
+    tables: &'a mut [Table],
+    nan: &'a mut [u64],
+    samples: &'a [T],
+    first: usize,
+}
+
+impl<T: Sample> Work for Count<'_, T> {
+    #[inline(always)]
+    fn run(mut self) {
+        match self.tables.len() {
+            1 => self.count::<1>(),
+            2 => self.count::<2>(),
+            3 => self.count::<3>(),
+            4 => self.count::<4>(),
+            8 => self.count::<8>(),
+            _ => {
+                for group in self.samples.chunks(self.tables.len() * (BLOCK / 8)) {
+                    for samples in group.chunks_exact(self.tables.len()) {
+                        self.tables.iter_mut().zip(samples).for_each(|(t, &v)| t[upper(v)] += 1);
+                    }
+                    self.mend(group);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Sample> Count<'_, T> {
+    #[inline(always)]
+    fn count<const N: usize>(&mut self) {
+        for block in self.samples.chunks(N * BLOCK) {
+            let Ok(tables): Result<&mut [Table; N], _> = (&mut *self.tables).try_into() else { return };
+            if T::DTYPE.bytes() == 1 {
+                let pairs: &[[u8; 2]] = bytemuck::cast_slice::<T, u8>(block).as_chunks().0;
+                increment(tables, pairs, |pair| usize::from(u16::from_le_bytes(pair)));
+            } else {
+                increment(tables, block, upper);
+                self.mend(block);
+            }
+        }
+    }
+
+    /// Puts right the floats of a block that are not where their upper bits say: NaN, and -0.0, whose key is that of 0.
+    #[inline(always)]
+    fn mend(&mut self, block: &[T]) {
+        if !T::DTYPE.is_float() || T::DTYPE.bytes() == 2 {
+            return;
+        }
+        let astray = |v: T| v.is_nan() | (v == T::default() && upper(v) != 0);
+        if !block.iter().fold(false, |any, &v| any | astray(v)) {
+            return;
+        }
+        for (i, &v) in block.iter().enumerate().filter(|(_, v)| astray(**v)) {
+            let table = i % self.tables.len();
+            self.tables[table][upper(v)] -= 1;
+            if v.is_nan() {
+                self.nan[(self.first + table) % self.nan.len()] += 1;
+            } else {
+                self.tables[table][0] += 1;
+            }
+        }
+    }
+}
+
+/// Increments the counters of entries that take turns among the tables.
+#[inline(always)]
+fn increment<E: Copy, const N: usize>(tables: &mut [Table; N], entries: &[E], place: impl Fn(E) -> usize) {
+    let mut one = |group: &[E]| {
+        for (table, &entry) in tables.iter_mut().zip(group) {
+            // Within a table: 16 bits.
+            table[place(entry) & (ENTRIES - 1)] += 1;
+        }
+    };
+    // Several groups at a time, so that the compiler unrolls.
+    let mut wide = entries.chunks_exact(4 * N);
+    for part in &mut wide {
+        part.chunks_exact(N).for_each(&mut one);
+    }
+    wide.remainder().chunks_exact(N).for_each(one);
+}
+
+/// The upper 16 bits of a sample.
+#[inline(always)]
+fn upper<T: Sample>(v: T) -> usize {
+    match size_of::<T>() {
+        2 => bytemuck::cast::<T, u16>(v).into(),
+        4 => (bytemuck::cast::<T, u32>(v) >> 16) as usize,
+        8 => (bytemuck::cast::<T, u64>(v) >> 48) as usize,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reduce::key::sample_key;
+    use outcrop_core::with_dtype;
+
+    /// Every kind of sample: zeros of both signs, NaN of both signs, infinities, denormals.
+    fn samples<T: Sample>() -> Vec<T> {
+        let special = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-40, -1e-40, 1.0];
+        let one = |i: u32| match i % 11 {
+            k @ 0..=8 if i % 7 == 0 => T::from_f64(special[k as usize]),
+            _ => T::from_f64(f64::from(i.wrapping_mul(2_654_435_761)) / 65536.0 - 32768.0),
+        };
+        (0..4801).map(one).collect()
+    }
+
+    #[test]
+    fn tables_count_as_single_samples_do() {
+        for (dtype, channels) in DataType::ALL.into_iter().flat_map(|d| (1..=9).map(move |c| (d, c))) {
+            let Some(mut tables) = Tables::new(dtype, channels) else { continue };
+            with_dtype!(dtype, T => {
+                let samples = samples::<T>();
+                let samples = &samples[..4801 / channels * channels];
+                let (bits, digit) = (8 * dtype.bytes(), (8 * dtype.bytes()).min(16));
+                let (mut counts, mut nan) = (vec![0; channels << digit], vec![0; channels]);
+                let rest = tables.count(samples, &mut counts, &mut nan).len();
+                // As when counters are full.
+                tables.held = u32::MAX.into();
+                tables.count(samples, &mut counts, &mut nan);
+                let last = tables.count_channel(channels - 1, samples, &mut counts, &mut nan).len();
+                tables.add_to(&mut counts, &mut nan);
+
+                let (mut wanted, mut wanted_nan) = (vec![0; channels << digit], vec![0; channels]);
+                let mut one = |c: usize, v: T| match v.is_nan() {
+                    true => wanted_nan[c] += 1,
+                    false => wanted[c << digit | (sample_key(v) >> (bits - digit)) as usize] += 1,
+                };
+                let interleaved = &samples[..samples.len() - rest];
+                interleaved.iter().enumerate().for_each(|(i, &v)| (0..2).for_each(|_| one(i % channels, v)));
+                samples[..samples.len() - last].iter().for_each(|&v| one(channels - 1, v));
+                assert!(counts == wanted && nan == wanted_nan, "{dtype} x {channels}");
+            });
+        }
+        assert!(Tables::new(DataType::U8, 5).is_none() && Tables::new(DataType::F32, 129).is_none());
+    }
+}
