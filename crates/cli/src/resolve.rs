@@ -251,7 +251,7 @@ pub(crate) fn output(
 }
 
 /// Refuses a report or a checkpoint that would be written over one of `files`, or over each other.
-fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::Result<()> {
+pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::Result<()> {
     let (report, checkpoint) = (running.report.as_deref(), running.checkpoint.as_deref());
     // A header and its data are both the input.
     let halves: Vec<_> = files.iter().filter_map(|file| outcrop::other_file(file)).collect();

@@ -7,6 +7,7 @@
 mod exact;
 pub mod map;
 mod nodata;
+pub mod picture;
 pub mod reduce;
 pub mod resample;
 pub mod saved;

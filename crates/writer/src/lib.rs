@@ -31,17 +31,20 @@ mod envi;
 mod faults;
 mod gather;
 mod npy;
+mod npz;
 mod output;
 mod partial;
 mod positioned;
 mod resume;
 mod rows;
 mod sys;
+mod zip;
 pub mod tiff;
 
 pub use create::{Created, Format, Options, OutputImage, create, to_stream};
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
+pub use npz::{ArrayFile, ArraySpec, Container, RowFile, deflate_bound, deflate_row, write_array};
 pub use output::Target;
 pub use partial::{Overwrite, PartialFile};
 pub use positioned::Positioned;

@@ -188,13 +188,25 @@ impl PartialFile {
     ///
     /// # Errors
     /// As [`publish`](PartialFile::publish).
-    pub fn publish_before(mut self, second: PartialFile) -> Result<()> {
-        self.publish_here()?;
-        second.publish().inspect_err(|_| {
-            if self.overwrite == Overwrite::Refuse {
-                let _ = fs::remove_file(&self.path);
+    pub fn publish_before(self, second: PartialFile) -> Result<()> {
+        PartialFile::publish_all(vec![self, second])
+    }
+
+    /// Publishes files that belong together, in their order: who sees the last finds all. Where a name has been taken,
+    /// those before it are withdrawn, unless they have replaced others.
+    ///
+    /// # Errors
+    /// As [`publish`](PartialFile::publish).
+    pub fn publish_all(mut files: Vec<PartialFile>) -> Result<()> {
+        for n in 0..files.len() {
+            if let Err(error) = files[n].publish_here() {
+                for file in files[..n].iter().filter(|file| file.overwrite == Overwrite::Refuse) {
+                    let _ = fs::remove_file(&file.path);
+                }
+                return Err(error);
             }
-        })
+        }
+        Ok(())
     }
 
     fn publish_here(&mut self) -> Result<()> {

@@ -10,6 +10,7 @@ mod generate;
 mod info;
 mod man;
 mod mean;
+mod pack;
 mod pyramid;
 mod reduce;
 mod stats;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Pyramid(args) => pyramid::run(args, cancel),
         Command::Compare(args) => compare::run(args, cancel),
         Command::Checksum(args) => checksum::run(args, cancel),
+        Command::Pack(args) => pack::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),
         Command::Verify(args) => verify::run(args, cancel),
         Command::Formats(args) => formats::run(args),
