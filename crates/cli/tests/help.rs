@@ -2,7 +2,7 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "info",
     "stats",
     "reduce",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 13] = [
     "pyramid",
     "compare",
     "checksum",
+    "pack",
     "generate",
     "verify",
     "formats",

@@ -11,6 +11,7 @@ mod invariance;
 mod mean;
 mod memory;
 mod numpy;
+mod pack;
 mod pyramid;
 mod reduce;
 mod run_control;

@@ -56,8 +56,7 @@ impl ArraySpec {
 struct Part {
     spec: ArraySpec,
     member: Member,
-    /// Where the `.npy` header begins, and where the rows do.
-    header_at: u64,
+    /// Where the rows begin.
     rows_at: u64,
     row_bytes: u64,
 }
@@ -132,7 +131,7 @@ impl ArrayFile {
             let bytes = spec.rows.checked_mul(row_bytes);
             let next = bytes.and_then(|n| n.checked_add(rows_at)).filter(|&n| n < i64::MAX as u64 / 2);
             end = next.ok_or_else(too_large)?;
-            parts.push(Part { spec, member, header_at, rows_at, row_bytes });
+            parts.push(Part { spec, member, rows_at, row_bytes });
         }
         let placed = container != Container::Deflated;
         let positioned = file.file().clone();
@@ -414,11 +413,11 @@ fn move_down(file: &Positioned, from: u64, to: u64, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Deflates a row into whole blocks that end at a byte and look at no other row.
+/// Deflates a row into whole blocks that end at a byte and look at no other row. Returns its CRC-32.
 ///
 /// # Errors
 /// [`Error::Limits`] where memory cannot be had.
-pub fn deflate_row(row: &[u8], out: &mut Vec<u8>) -> Result<()> {
+pub fn deflate_row(row: &[u8], out: &mut Vec<u8>) -> Result<u32> {
     let bound = deflate_bound(row.len() as u64) as usize;
     out.clear();
     out.try_reserve(bound).map_err(|_| Error::Limits {
@@ -431,7 +430,7 @@ pub fn deflate_row(row: &[u8], out: &mut Vec<u8>) -> Result<()> {
     if done.is_err() || state.total_in() != row.len() as u64 || out.len() == out.capacity() {
         return Err(Error::Panic("a row was not compressed whole".into()));
     }
-    Ok(())
+    Ok(crc32fast::hash(row))
 }
 
 /// The most bytes that [`deflate_row`] takes for a row of so many, its state included.

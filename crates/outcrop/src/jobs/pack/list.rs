@@ -77,7 +77,7 @@ pub fn pack_inputs(inputs: &[PathBuf], labels: &PackLabels) -> Result<Vec<PackIt
             let mut found = Vec::new();
             for entry in pattern {
                 let path =
-                    entry.map_err(|e| Error::io(format!("look at {}", e.path().display()), e.into_error()))?;
+                    entry.map_err(|e| Error::io(format!("look at {}", e.path().display()), e.into()))?;
                 if path.is_file() {
                     found.push(path);
                 }

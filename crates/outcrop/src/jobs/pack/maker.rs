@@ -235,11 +235,11 @@ impl<'a> Maker<'a> {
             }
             DataType::U8 => resize_into::<u8>(&resizing, count, &samples, resized.bytes_mut(), resize)?,
             DataType::U16 => {
-                let from = bytemuck_cast::<u16>(&samples)?;
+                let from = cast::<u16>(&samples)?;
                 resize_into(&resizing, count, from, resized.samples_mut::<u16>(), resize)?;
             }
             _ => {
-                let from = bytemuck_cast::<f32>(&samples)?;
+                let from = cast::<f32>(&samples)?;
                 resize_into(&resizing, count, from, resized.samples_mut::<f32>(), resize)?;
             }
         }
@@ -251,7 +251,7 @@ impl<'a> Maker<'a> {
     }
 }
 
-fn bytemuck_cast<T: outcrop_core::Sample>(bytes: &[u8]) -> Result<&[T]> {
+fn cast<T: outcrop_core::Sample>(bytes: &[u8]) -> Result<&[T]> {
     bytemuck::try_cast_slice(bytes).map_err(|_| Error::Panic("samples are not aligned".into()))
 }
 
@@ -377,8 +377,7 @@ impl Items for Job<'_> {
             Ok(()) => match to {
                 To::Stats(kernel) => work.partial = Some(maker.measure(kernel, index, work)?),
                 To::Rows(_) if maker.options.compress => {
-                    record.crc = crc32fast::hash(work.row.bytes());
-                    deflate_row(work.row.bytes(), &mut work.deflated)?;
+                    record.crc = deflate_row(work.row.bytes(), &mut work.deflated)?;
                 }
                 To::Rows(rows) => {
                     // A file for each split, or one file with an array for each.
