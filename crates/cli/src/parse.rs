@@ -187,7 +187,9 @@ fn sides(text: &str) -> Result<(Option<u64>, u64), String> {
         Some((width, height)) => side(height).map(Some).zip(side(width)),
         None => side(text).map(|side| (None, side)),
     };
-    made.ok_or_else(|| format!("expected a length such as 256, or WIDTHxHEIGHT such as 320x240, found `{text}`"))
+    made.ok_or_else(|| {
+        format!("expected a length such as 256, or WIDTHxHEIGHT such as 320x240, found `{text}`")
+    })
 }
 
 /// `256` or `320x240`.

@@ -99,7 +99,9 @@ impl Error {
     /// The error at the bottom: without the block, the chunk and the input that were added on the way.
     pub fn root(&self) -> &Error {
         match self {
-            Error::Block { cause, .. } | Error::Chunk { cause, .. } | Error::Item { cause, .. } => cause.root(),
+            Error::Block { cause, .. } | Error::Chunk { cause, .. } | Error::Item { cause, .. } => {
+                cause.root()
+            }
             other => other,
         }
     }

@@ -36,9 +36,10 @@ mod validity;
 
 pub use jobs::{
     AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, CropAt, Ddof, Figures, MeanOfAll,
-    MeanOptions, MeasureOptions, Measured, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels, PackOptions,
-    Packed, Reduced, ScaleBy, Split, StatsOptions, checksum, compare, convert, mean, mean_of_all, measure, pack,
-    pack_inputs, pack_list, pack_outputs, reduce_axes, reduce_channels, stats, verify,
+    MeanOptions, MeasureOptions, Measured, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels,
+    PackOptions, Packed, Reduced, ScaleBy, Split, StatsOptions, checksum, compare, convert, mean,
+    mean_of_all, measure, pack, pack_inputs, pack_list, pack_outputs, reduce_axes, reduce_channels, stats,
+    verify,
 };
 pub use mask::Mask;
 pub use output::{Output, Pyramid};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
 
+use crate::picture::{self, Kind};
 use crate::raw::{Interleave, RawSource, RawSpec};
 use crate::store::{IoMode, Store};
 use crate::tiff::{BadBlocks, CodecSupport, TiffOptions, is_tiff};
-use crate::picture::{self, Kind};
 use crate::{envi, npy, parse_dtype};
 
 /// A format that can be read.
@@ -278,8 +278,9 @@ fn sniff(path: &Path, store: &Store) -> Result<Format> {
 
 /// Says what the file seems to be and what would help.
 fn unknown(path: &Path, head: &[u8]) -> Error {
-    let unsupported =
-        |what: &str| Error::Unsupported(format!("{what} (reads TIFF, .npy, ENVI, PNG, JPEG, WebP, BMP and raw files)"));
+    let unsupported = |what: &str| {
+        Error::Unsupported(format!("{what} (reads TIFF, .npy, ENVI, PNG, JPEG, WebP, BMP and raw files)"))
+    };
     match head {
         [b'P', b'K', 3 | 5, ..] => {
             let npz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));

@@ -134,8 +134,7 @@ impl Checkpoint {
             return Ok(Begun { number, finished: Runs::default(), record: None });
         };
         compare(path, &record.facts, facts)?;
-        let finished =
-            Runs::load(&record.finished, chunks).map_err(|e| refuse(path, &e.to_string()))?;
+        let finished = Runs::load(&record.finished, chunks).map_err(|e| refuse(path, &e.to_string()))?;
         jobs.next += 1;
         Ok(Begun { number, finished, record: Some(record) })
     }

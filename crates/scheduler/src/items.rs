@@ -102,7 +102,12 @@ impl Runtime {
     ///
     /// # Errors
     /// What the lowest item that failed, or its commit, answered; [`Error::Cancelled`].
-    pub fn items<I: Items>(&self, plan: &ItemsPlan, items: &I, sink: &mut dyn ItemSink<I::Slot>) -> Result<()> {
+    pub fn items<I: Items>(
+        &self,
+        plan: &ItemsPlan,
+        items: &I,
+        sink: &mut dyn ItemSink<I::Slot>,
+    ) -> Result<()> {
         self.meter.job(plan.items);
         self.meter.time(Clock::Wall, || {
             self.active.fetch_add(1, Ordering::SeqCst);
@@ -239,7 +244,9 @@ impl Runtime {
                     }
                     continue;
                 }
-                let Ok((index, slot, worked)) = self.meter.time(Clock::SinkWaited, || made.recv()) else { break };
+                let Ok((index, slot, worked)) = self.meter.time(Clock::SinkWaited, || made.recv()) else {
+                    break;
+                };
                 at_work -= 1;
                 reorder.put(index, (slot, worked));
                 while let Some((index, (mut slot, worked))) = reorder.pop() {

@@ -119,7 +119,8 @@ fn a_run_that_was_stopped_goes_on_where_it_was_saved() {
             Checkpoint::open(CheckpointOptions { path, every, facts: Vec::new() }).unwrap()
         };
         let mut starts = Vec::new();
-        for (every, at) in [(Duration::from_secs(60), 20), (Duration::ZERO, 30), (Duration::ZERO, usize::MAX)] {
+        for (every, at) in [(Duration::from_secs(60), 20), (Duration::ZERO, 30), (Duration::ZERO, usize::MAX)]
+        {
             let (runtime, _) = observed(2, &Budget::new(1000), at);
             let runtime = runtime.with_checkpoint(open(every));
             let squares = Squares::new(|_| 10, |_| false);

@@ -38,13 +38,13 @@ mod positioned;
 mod resume;
 mod rows;
 mod sys;
-mod zip;
 pub mod tiff;
+mod zip;
 
 pub use create::{Created, Format, Options, OutputImage, create, to_stream};
+pub use npz::{ArrayFile, ArraySpec, Container, RowFile, deflate_bound, deflate_row, write_array};
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
-pub use npz::{ArrayFile, ArraySpec, Container, RowFile, deflate_bound, deflate_row, write_array};
 pub use output::Target;
 pub use partial::{Overwrite, PartialFile};
 pub use positioned::Positioned;

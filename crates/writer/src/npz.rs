@@ -124,7 +124,8 @@ impl ArrayFile {
                 Error::Usage(format!("{} rows of shape {:?} are larger than any file", spec.rows, spec.shape))
             };
             let deflated = container == Container::Deflated;
-            let member = Member { name: format!("{}.npy", spec.name), at: end, deflated, ..Member::default() };
+            let member =
+                Member { name: format!("{}.npy", spec.name), at: end, deflated, ..Member::default() };
             let header_at = if container == Container::Npy { end } else { end + member.header_bytes() };
             let rows_at = header_at + spec.header(spec.rows).len() as u64;
             let row_bytes = spec.row_bytes().ok_or_else(too_large)?;
@@ -189,7 +190,8 @@ impl ArrayFile {
             Some((part, sum, rows)) => (*part as u64, u64::from(sum.clone().finalize()), *rows),
             None => (u64::MAX, 0, 0),
         };
-        let mut state = pack([self.inode, self.rows.total, self.end, part, sum, rows, self.members.len() as u64]);
+        let mut state =
+            pack([self.inode, self.rows.total, self.end, part, sum, rows, self.members.len() as u64]);
         for member in &self.members {
             state.extend(pack([member.at, member.stored, member.size, member.crc.into()]));
         }

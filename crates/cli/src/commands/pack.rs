@@ -22,7 +22,8 @@ use crate::table;
 /// Packs, and says what was packed.
 pub(crate) fn run(args: &Pack, cancel: &CancelToken) -> anyhow::Result<()> {
     if args.running.chunk.is_some() || args.running.plan.is_some() {
-        let text = "pack works picture by picture: there are no chunks to plan (leave out --chunk and --plan)";
+        let text =
+            "pack works picture by picture: there are no chunks to plan (leave out --chunk and --plan)";
         return Err(Error::Usage(text.into()).into());
     }
     let Some((output, inputs)) = args.paths.split_last() else {
@@ -40,7 +41,11 @@ pub(crate) fn run(args: &Pack, cancel: &CancelToken) -> anyhow::Result<()> {
     let session = Session::begin(&args.running, cancel, &[], &what)?;
     let done = outcrop::pack(&session.runtime, &items, output, &options);
     let done = done.map_err(anyhow::Error::from).and_then(|packed| {
-        if args.json { print_json(&packed)? } else { print(&packed)? }
+        if args.json {
+            print_json(&packed)?
+        } else {
+            print(&packed)?
+        }
         match packed.bad_count {
             0 => Ok(()),
             1 => Err(Ending::Filled("1 picture was left out (the manifest says why)".into()).into()),
@@ -78,7 +83,9 @@ fn items(args: &Pack, inputs: &[PathBuf]) -> outcrop::Result<Vec<PackItem>> {
     let none = PackLabels::None;
     let labels = args.labels.as_ref().unwrap_or(&none);
     match (&args.list, inputs) {
-        (None, []) => Err(Error::Usage("pack needs inputs and an output, the output last (or --list)".into())),
+        (None, []) => {
+            Err(Error::Usage("pack needs inputs and an output, the output last (or --list)".into()))
+        }
         (None, inputs) => pack_inputs(inputs, labels),
         (Some(list), []) => pack_list(list, None, labels),
         (Some(list), [root]) if root.is_dir() => pack_list(list, Some(root), labels),
@@ -99,7 +106,9 @@ fn check_outputs(args: &Pack, outputs: &[PathBuf], items: &[PackItem]) -> outcro
             _ => None,
         });
         let mut read = items.iter().map(|item| &item.path).chain(lists);
-        if read.any(|path| path.file_name() == made.file_name() && fs::canonicalize(path).is_ok_and(|p| p == place)) {
+        if read.any(|path| {
+            path.file_name() == made.file_name() && fs::canonicalize(path).is_ok_and(|p| p == place)
+        }) {
             let shown = made.display();
             return Err(Error::Usage(format!("{shown}: the output is an input: name another file")));
         }

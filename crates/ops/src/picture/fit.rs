@@ -63,7 +63,8 @@ impl Fit {
             (Some(ResizeTo::Exact(h, w)), false) => (h, w),
             (Some(ResizeTo::Short(side)), false) => {
                 let (short, long) = (height.min(width).max(1), height.max(width));
-                let other = (u128::from(side) * u128::from(long) / u128::from(short)).min(u128::from(MOST)) as u64;
+                let other =
+                    (u128::from(side) * u128::from(long) / u128::from(short)).min(u128::from(MOST)) as u64;
                 if height <= width { (side, other) } else { (other, side) }
             }
         };
@@ -88,12 +89,7 @@ impl Fit {
         };
         let (y, rows, down) = axis(size.0, canvas.0, random.map(|r| r[0]));
         let (x, columns, across) = axis(size.1, canvas.1, random.map(|r| r[1]));
-        Ok(Placed {
-            size,
-            part: Rect { y, x, height: rows, width: columns },
-            canvas,
-            at: (down, across),
-        })
+        Ok(Placed { size, part: Rect { y, x, height: rows, width: columns }, canvas, at: (down, across) })
     }
 }
 

@@ -231,9 +231,7 @@ impl Convert {
 fn four<T: Sample>(view: ArrayView3<'_, T>) -> impl Iterator<Item = [T; 4]> {
     let last = view.dim().2.saturating_sub(1);
     let (height, width, _) = view.dim();
-    (0..height).flat_map(move |y| {
-        (0..width).map(move |x| std::array::from_fn(|c| view[[y, x, c.min(last)]]))
-    })
+    (0..height).flat_map(move |y| (0..width).map(move |x| std::array::from_fn(|c| view[[y, x, c.min(last)]])))
 }
 
 /// ITU-R 601 in 16 fractional bits, as Pillow has it.

@@ -147,13 +147,7 @@ fn weighed(kept: &mut Option<(Axis, Weights, Vec<i32>)>, axis: Axis) -> Weighed<
         *kept = Some((axis, weights, fixed));
     }
     let (_, weights, fixed) = kept.as_ref().expect("it was just made");
-    Weighed {
-        bounds: &weights.bounds,
-        exact: &weights.weights,
-        fixed,
-        stride: weights.stride,
-        offset: 0,
-    }
+    Weighed { bounds: &weights.bounds, exact: &weights.weights, fixed, stride: weights.stride, offset: 0 }
 }
 
 impl<'a> Weighed<'a> {
@@ -264,13 +258,7 @@ impl Resizable for u8 {
 macro_rules! in_f64 {
     ($t:ty, $round:expr) => {
         impl Resizable for $t {
-            fn along(
-                from: &[$t],
-                to: &mut [$t],
-                channels: usize,
-                axis: &Weighed<'_>,
-                _: &mut Vec<[i32; 4]>,
-            ) {
+            fn along(from: &[$t], to: &mut [$t], channels: usize, axis: &Weighed<'_>, _: &mut Vec<[i32; 4]>) {
                 for ((first, weights, _), to) in axis.places().zip(to.chunks_exact_mut(channels)) {
                     for (c, to) in to.iter_mut().enumerate() {
                         let samples = from[first * channels + c..].iter().step_by(channels);

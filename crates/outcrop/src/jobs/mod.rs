@@ -18,8 +18,8 @@ pub use convert::{ConvertOptions, ScaleBy, convert};
 pub use mean::{MeanOptions, mean};
 pub use measure::{Ddof, Figures, MeasureOptions, Measured, measure};
 pub use pack::{
-    CropAt, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels, PackOptions, Packed, Split, pack, pack_inputs,
-    pack_list, pack_outputs,
+    CropAt, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels, PackOptions, Packed, Split, pack,
+    pack_inputs, pack_list, pack_outputs,
 };
 pub use reduce::{AxisReduction, ChannelReduction, Reduced, reduce_axes, reduce_channels};
 pub use stats::{MeanOfAll, StatsOptions, mean_of_all, stats};

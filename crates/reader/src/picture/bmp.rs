@@ -40,7 +40,9 @@ pub(super) fn head(reader: HeadReader<'_>) -> Result<Head> {
         orientation: None,
         icc: None,
         // Indices of run lengths before they become colours.
-        work_bytes: (width as u64).saturating_mul((height as u64).saturating_add(64)).saturating_add(64 << 10),
+        work_bytes: (width as u64)
+            .saturating_mul((height as u64).saturating_add(64))
+            .saturating_add(64 << 10),
     })
 }
 

@@ -43,7 +43,8 @@ pub(super) fn head(reader: HeadReader<'_>) -> Result<Head> {
     let padded = |n: u64| n.next_multiple_of(32);
     let components = u64::from(info.components.max(1));
     let row = padded(width) * components;
-    let coefficients = if info.sof.is_progressive() { row.saturating_mul(padded(height)).saturating_mul(2) } else { 0 };
+    let coefficients =
+        if info.sof.is_progressive() { row.saturating_mul(padded(height)).saturating_mul(2) } else { 0 };
     Ok(Head {
         width,
         height,

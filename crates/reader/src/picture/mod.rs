@@ -43,7 +43,9 @@ impl Kind {
             [0xff, 0xd8, 0xff, ..] => Some(Kind::Jpeg),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Kind::WebP),
             // The length of the second header: text may begin with BM too.
-            [b'B', b'M', .., size, 0] if head.len() == 16 && [12, 16, 40, 52, 56, 64, 108, 124].contains(size) => {
+            [b'B', b'M', .., size, 0]
+                if head.len() == 16 && [12, 16, 40, 52, 56, 64, 108, 124].contains(size) =>
+            {
                 Some(Kind::Bmp)
             }
             _ => None,
@@ -151,13 +153,13 @@ pub(crate) fn open(store: Arc<Store>, kind: Kind, bad_blocks: BadBlocks) -> Resu
     image.metadata.extra_samples = if head.alpha { vec![2] } else { Vec::new() };
     image.metadata.orientation = head.orientation;
     image.metadata.icc = head.icc;
-    let decoded_bytes =
-        usize::try_from(image.decoded_bytes()).ok().filter(|&n| n <= isize::MAX as usize).ok_or_else(|| {
-            Error::Limits {
-                what: "the picture".into(),
-                needed: image.decoded_bytes(),
-                limit: isize::MAX as u64,
-            }
+    let decoded_bytes = usize::try_from(image.decoded_bytes())
+        .ok()
+        .filter(|&n| n <= isize::MAX as usize)
+        .ok_or_else(|| Error::Limits {
+            what: "the picture".into(),
+            needed: image.decoded_bytes(),
+            limit: isize::MAX as u64,
         })?;
     Ok(Picture {
         store,

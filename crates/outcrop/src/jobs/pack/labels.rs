@@ -23,7 +23,9 @@ impl Labels {
         }
         if texts.is_empty() {
             if one_hot != OneHot::No {
-                return Err(Error::Usage("there are no labels to write (--one-hot needs --labels or --list)".into()));
+                return Err(Error::Usage(
+                    "there are no labels to write (--one-hot needs --labels or --list)".into(),
+                ));
             }
             return Ok(Labels { numbers: None, classes: Vec::new(), width: None });
         }
@@ -39,7 +41,9 @@ impl Labels {
                 let mut classes: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
                 classes.sort();
                 classes.dedup();
-                let of = |text: &&str| classes.binary_search_by(|name| name.as_str().cmp(text)).unwrap_or(0) as u64;
+                let of = |text: &&str| {
+                    classes.binary_search_by(|name| name.as_str().cmp(text)).unwrap_or(0) as u64
+                };
                 (texts.iter().map(of).collect(), classes)
             }
         };
@@ -87,7 +91,8 @@ impl Labels {
             match width {
                 None => numbers.flat_map(u64::to_le_bytes).collect(),
                 Some(width) => {
-                    let row = |n: u64| (0..width).flat_map(move |c| f32::from(u8::from(c == n)).to_le_bytes());
+                    let row =
+                        |n: u64| (0..width).flat_map(move |c| f32::from(u8::from(c == n)).to_le_bytes());
                     numbers.flat_map(row).collect()
                 }
             }

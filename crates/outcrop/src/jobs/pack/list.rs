@@ -45,7 +45,10 @@ const MOST_BYTES: u64 = 1 << 30;
 /// Whether a file of that name is taken from a folder.
 fn is_picture(path: &Path) -> bool {
     let known = Format::from_extension(path);
-    matches!(known, Some(Format::Png | Format::Jpeg | Format::WebP | Format::Bmp | Format::Tiff | Format::Npy))
+    matches!(
+        known,
+        Some(Format::Png | Format::Jpeg | Format::WebP | Format::Bmp | Format::Tiff | Format::Npy)
+    )
 }
 
 /// The pictures that the inputs name: files, patterns (`*.png`, `**/*.jpg`), and folders with all that is in them. What
@@ -123,7 +126,8 @@ pub fn pack_list(list: &Path, root: Option<&Path>, labels: &PackLabels) -> Resul
 fn file(path: &Path, labels: &PackLabels) -> Result<PackItem> {
     let label = match labels {
         PackLabels::Folders => {
-            let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+            let folder =
+                path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
             Some(folder.ok_or_else(|| no_folder(path))?)
         }
         _ => None,
@@ -196,7 +200,8 @@ fn label_from(path: &Path, items: &mut [PackItem]) -> Result<()> {
     for item in items {
         let file = item.path.file_name().unwrap_or_default().to_string_lossy();
         let label = known.get(item.name.as_str()).or_else(|| known.get(&*file));
-        let missing = || Error::Usage(format!("{}: {} has no label for it (--labels)", item.name, path.display()));
+        let missing =
+            || Error::Usage(format!("{}: {} has no label for it (--labels)", item.name, path.display()));
         item.label = Some(label.ok_or_else(missing)?.to_string());
     }
     Ok(())
@@ -213,7 +218,10 @@ mod tests {
             (name, label.unwrap_or_default())
         };
         let pair = |name: &str, label: &str| (name.to_owned(), label.to_owned());
-        assert_eq!(split("val/ILSVRC2012_val_00000001.JPEG 65"), pair("val/ILSVRC2012_val_00000001.JPEG", "65"));
+        assert_eq!(
+            split("val/ILSVRC2012_val_00000001.JPEG 65"),
+            pair("val/ILSVRC2012_val_00000001.JPEG", "65")
+        );
         assert_eq!(split("my cat.png\tbig cat"), pair("my cat.png", "big cat"));
         assert_eq!(split("a.png,cat"), pair("a.png", "cat"));
         assert_eq!(split("my cat.png"), pair("my cat.png", ""));

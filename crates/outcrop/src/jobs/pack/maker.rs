@@ -89,8 +89,7 @@ impl<'a> Maker<'a> {
             (part, *row - 1)
         });
         let places = places.collect();
-        let mut maker =
-            Maker { items, order, places, options, shape: [0; 3], kind: DataType::U8, row: None };
+        let mut maker = Maker { items, order, places, options, shape: [0; 3], kind: DataType::U8, row: None };
         let canvas = options.fit.canvas();
         let known = canvas.filter(|_| options.mode != Mode::Keep);
         let found = match known {

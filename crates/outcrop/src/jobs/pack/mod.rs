@@ -213,9 +213,10 @@ fn too_many() -> Error {
 fn charge(runtime: &Runtime, items: &[PackItem]) -> Result<Permit> {
     let bytes: u64 = items.iter().map(|item| item.bytes() + record::BYTES).sum();
     let budget = &runtime.options().budget;
-    budget
-        .try_take(bytes)
-        .ok_or_else(|| Error::Budget { needed: bytes + budget.total() - budget.free(), budget: budget.total() })
+    budget.try_take(bytes).ok_or_else(|| Error::Budget {
+        needed: bytes + budget.total() - budget.free(),
+        budget: budget.total(),
+    })
 }
 
 /// For each item the number of its split.
@@ -243,7 +244,8 @@ fn parts(items: &[PackItem], options: &PackOptions) -> Result<Vec<u16>> {
 
 /// Two numbers from 0 to 1, the latter left out, that follow from a purpose, a seed and a name alone.
 fn chances(purpose: &str, seed: u64, name: &str) -> [f64; 2] {
-    let hash = Sha256::new().chain_update(purpose).chain_update(seed.to_le_bytes()).chain_update(name).finalize();
+    let hash =
+        Sha256::new().chain_update(purpose).chain_update(seed.to_le_bytes()).chain_update(name).finalize();
     let number = |at: usize| {
         let bytes: [u8; 8] = std::array::from_fn(|i| hash[at + i]);
         (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
@@ -264,7 +266,9 @@ fn figures(options: &PackOptions, channels: usize) -> Result<Option<Normalize>> 
         Some(NormalizeBy::Dataset) => all(0.0, 1.0),
         Some(NormalizeBy::ImageNet) => {
             if !matches!(options.mode, Mode::Rgb | Mode::Bgr) {
-                return Err(Error::Usage("imagenet has figures for rgb and bgr (--normalize, --mode)".into()));
+                return Err(Error::Usage(
+                    "imagenet has figures for rgb and bgr (--normalize, --mode)".into(),
+                ));
             }
             let (mut mean, mut deviation) = (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]);
             if options.mode == Mode::Bgr {
@@ -278,8 +282,11 @@ fn figures(options: &PackOptions, channels: usize) -> Result<Option<Normalize>> 
             Normalize { mean: spread(mean), deviation: spread(deviation) }
         }
     };
-    if made.deviation.iter().any(|&d| d == 0.0 || !d.is_finite()) || made.mean.iter().any(|m| !m.is_finite()) {
-        return Err(Error::Usage("means must be finite and deviations finite and not 0 (--normalize)".into()));
+    if made.deviation.iter().any(|&d| d == 0.0 || !d.is_finite()) || made.mean.iter().any(|m| !m.is_finite())
+    {
+        return Err(Error::Usage(
+            "means must be finite and deviations finite and not 0 (--normalize)".into(),
+        ));
     }
     Ok(Some(made))
 }

@@ -117,7 +117,7 @@ impl<'a> Output<'a> {
         let specs: Vec<_> = (0..options.split.len().max(1)).map(spec).collect();
         let mut notices = Vec::new();
         let open = if resume { PartialFile::resume } else { PartialFile::create };
-        let file = |path: &Path, specs, notices: &mut Vec<String>| {
+        let file = |path: &Path, specs, notices: &mut Vec<String>| -> Result<ArrayFile> {
             let file = open(path, options.overwrite)?;
             let mut made = ArrayFile::new(file, names.container, specs, resume)?;
             notices.append(made.notices());
@@ -130,7 +130,7 @@ impl<'a> Output<'a> {
             vec![file(&names.arrays[0], specs, &mut notices)?]
         };
         // These hold nothing before the end.
-        let mut late = |path: &PathBuf| {
+        let mut late = |path: &PathBuf| -> Result<PartialFile> {
             let mut file = PartialFile::create(path, options.overwrite)?;
             if !resume {
                 notices.append(file.notices());
@@ -140,7 +140,19 @@ impl<'a> Output<'a> {
         let labels = names.labels.iter().map(&mut late).collect::<Result<_>>()?;
         let manifest = late(&names.manifest)?;
         let records = Vec::with_capacity(order.len());
-        Ok(Output { options, order, parts, names, files, labels, manifest, records, row_shape, dtype, notices })
+        Ok(Output {
+            options,
+            order,
+            parts,
+            names,
+            files,
+            labels,
+            manifest,
+            records,
+            row_shape,
+            dtype,
+            notices,
+        })
     }
 
     /// What the user should hear.
@@ -205,7 +217,8 @@ impl<'a> Output<'a> {
             file.close_rows(&kept)?;
             for (part, items) in packed.iter().enumerate().filter(|_| labels.are_there()) {
                 let (descr, shape, pieces) = labels.array(items);
-                let name = self.options.split.get(part).map_or("y".into(), |split| format!("y_{}", split.name));
+                let name =
+                    self.options.split.get(part).map_or("y".into(), |split| format!("y_{}", split.name));
                 file.add(&name, descr, &shape, pieces)?;
             }
             if !labels.classes.is_empty() {
@@ -225,9 +238,16 @@ impl<'a> Output<'a> {
         files.extend(self.labels);
         files.push(self.manifest);
         PartialFile::publish_all(files)?;
-        let name = |part: usize| self.options.split.get(part).map_or(String::new(), |split| split.name.clone());
+        let name =
+            |part: usize| self.options.split.get(part).map_or(String::new(), |split| split.name.clone());
         Ok(Packed {
-            files: self.names.arrays.into_iter().chain(self.names.labels).chain([self.names.manifest]).collect(),
+            files: self
+                .names
+                .arrays
+                .into_iter()
+                .chain(self.names.labels)
+                .chain([self.names.manifest])
+                .collect(),
             rows: kept.iter().enumerate().map(|(part, kept)| (name(part), kept.len() as u64)).collect(),
             row_shape: self.row_shape,
             dtype: self.dtype,

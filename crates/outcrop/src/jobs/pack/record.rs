@@ -79,7 +79,9 @@ impl Measure {
         };
         let found = figures(&|c| c.mean).zip(figures(&|c| c.std(0).filter(|&d| d > 0.0)));
         let none = || {
-            Error::Usage("the pictures of the first split have no mean and deviation above 0 (--normalize)".into())
+            Error::Usage(
+                "the pictures of the first split have no mean and deviation above 0 (--normalize)".into(),
+            )
         };
         let (mean, deviation) = found.ok_or_else(none)?;
         Ok(Normalize { mean, deviation })
