@@ -85,13 +85,13 @@ fn what_does_not_go_together_is_refused_and_leaves_nothing() {
 fn a_header_that_claims_too_much_is_refused_by_the_budget() {
     let folder = Folder::new();
     pictures(&folder, 3);
-    // A bitmap of 40,000 x 30,000 pixels in a file of 54 bytes.
+    // A bitmap of 40,000 x 30,000 pixels in a file of some hundred bytes.
     let mut bomb = b"BM".to_vec();
     bomb.extend([54, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0]);
     bomb.extend(40_000u32.to_le_bytes());
     bomb.extend(30_000u32.to_le_bytes());
     bomb.extend([1, 0, 24, 0]);
-    bomb.extend([0; 24]);
+    bomb.extend([0; 224]);
     folder.write("in/cat/999.bmp", &bomb);
     let args = ["pack", "in", "out.npy", "--resize", "4x4", "--memory", "64MiB"];
     let line = folder.refused(5, &args);

@@ -13,7 +13,7 @@ use outcrop_ops::picture::{
     Inks, Mode, Placed, RowWriter, Upright, upright, upright_bytes, upright_channels, working_type,
 };
 use outcrop_ops::reduce::{Stats, StatsPartial};
-use outcrop_ops::resample::{Resize, ResizeScratch, resize_into, resize_scratch_bytes};
+use outcrop_ops::resample::{Filter, Resize, ResizeScratch, resize_into, resize_scratch_bytes};
 use outcrop_reader::{IoMode, OpenOptions, open};
 use outcrop_scheduler::Items;
 use outcrop_writer::{RowFile, deflate_bound, deflate_row};
@@ -227,7 +227,8 @@ impl<'a> Maker<'a> {
             return writer.write(dtype, &samples, part, at, row);
         }
         resized.resize(part.0 * part.1 * count * dtype.bytes())?;
-        let alpha = with_alpha(image, self.options.mode);
+        // What is only picked is not weighed.
+        let alpha = with_alpha(image, self.options.mode) && self.options.filter != Filter::Nearest;
         match dtype {
             DataType::U8 if alpha && resizing.to != resizing.from => {
                 resize_with_alpha(&resizing, count, &samples, resized.bytes_mut(), resize)?;
