@@ -246,6 +246,18 @@ def pictures_are_read_as_images():
         assert (info["height"], info["width"], info["channels"]) == (50, 60, 3)
 
 
+def files_cut_short_are_never_read():
+    image = Image.fromarray(picture(40, 50))
+    for name, kind in (("a.bmp", image), ("p.bmp", image.quantize(20)), ("1.bmp", image.convert("1")), ("a.jpg", image),
+                       ("a.webp", image), ("a.png", image)):
+        kind.save(f"cut-{name}")
+        whole = pathlib.Path(f"cut-{name}").read_bytes()
+        outcrop("checksum", f"cut-{name}")
+        for part in (0.3, 0.6, 0.9):
+            pathlib.Path(f"cut-{name}").write_bytes(whole[: int(len(whole) * part)])
+            outcrop("checksum", f"cut-{name}", code=1)
+
+
 def opencv_reads_the_same():
     import cv2
 

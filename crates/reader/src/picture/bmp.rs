@@ -51,5 +51,30 @@ pub(super) fn decode(stored: &[u8], out: &mut [u8]) -> Result<()> {
     if decoder.output_buf_size() != Some(out.len()) {
         return Err(Error::Format("bmp: the header changed while the file was read".into()));
     }
+    if pixel_end(stored).is_none_or(|end| end > stored.len() as u64) {
+        return Err(Error::Format(format!("bmp: the pixels end beyond the file ({} bytes)", stored.len())));
+    }
     decoder.decode_into(out).map_err(broken)
+}
+
+/// The byte at which the pixels end, by the header: the decoder takes a file cut short for one that ends in zeros.
+fn pixel_end(stored: &[u8]) -> Option<u64> {
+    let short = |at: usize| Some(u64::from(u16::from_le_bytes(*stored.get(at..)?.first_chunk()?)));
+    let long = |at: usize| Some(i32::from_le_bytes(*stored.get(at..)?.first_chunk()?));
+    let start = u64::from(long(10)?.cast_unsigned());
+    let (width, height, bits, compression) = match long(14)? {
+        12 => (short(18)?, short(20)?, short(24)?, 0),
+        _ => {
+            let size = |at| Some(u64::from(long(at)?.unsigned_abs()));
+            (size(18)?, size(22)?, short(28)?, long(30)?)
+        }
+    };
+    // Run lengths say how many bytes they are.
+    if matches!(compression, 1 | 2) {
+        return start.checked_add(u64::from(long(34)?.cast_unsigned()));
+    }
+    let bits = width.checked_mul(bits)?;
+    let row = bits.div_ceil(32) * 4;
+    // The padding of the last row may be missing.
+    start.checked_add(row.checked_mul(height.checked_sub(1)?)?)?.checked_add(bits.div_ceil(8))
 }
