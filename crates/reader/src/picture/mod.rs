@@ -315,3 +315,72 @@ impl Seek for StoreReader<'_> {
 }
 
 type HeadReader<'a> = BufReader<StoreReader<'a>>;
+
+/// The files are those of `tiff/codec/image.rs`: a ramp of 9 rows of 13 pixels.
+#[cfg(all(test, feature = "png", feature = "webp"))]
+mod tests {
+    use super::*;
+    use crate::store::IoMode;
+
+    fn opened(bytes: &[u8], bad_blocks: BadBlocks) -> Result<Picture> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let store = Arc::new(Store::open(file.path(), IoMode::Read)?);
+        open(store, Kind::from_content(&bytes[..16.min(bytes.len())]).unwrap(), bad_blocks)
+    }
+
+    #[test]
+    fn any_part_and_channels_of_a_picture_are_lent() {
+        let files: [(&[u8], u64); 3] = [
+            (include_bytes!("../tiff/codec/testdata/rgb.png"), 3),
+            (include_bytes!("../tiff/codec/testdata/rgb.webp"), 3),
+            (include_bytes!("../tiff/codec/testdata/rgba.webp"), 4),
+        ];
+        for (bytes, channels) in files {
+            let picture = opened(bytes, BadBlocks::Fail).unwrap();
+            assert_eq!(picture.image().extent, Extent::new(9, 13, channels));
+            let rect = Rect { y: 2, x: 3, height: 4, width: 5 };
+            for list in [vec![0, 1, 2], vec![2, 0], vec![1, 1]] {
+                let channels = Channels::select(list.clone(), channels).unwrap();
+                let (request, mut scratch) = (Request { rect, channels: &channels }, Scratch::new());
+                picture.fetch(&request, &mut scratch).unwrap();
+                let read = picture.read(&request, &mut scratch).unwrap();
+                let view = read.pixels.typed::<u8>().unwrap();
+                for ((y, x, k), &sample) in view.indexed_iter() {
+                    let wanted = 20 * (y + 2) + 7 * (x + 3) + 30 * list[k] as usize;
+                    assert_eq!(usize::from(sample), wanted % 256, "{channels:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_does_not_decode_is_an_error_or_filled() {
+        let whole: &[u8] = include_bytes!("../tiff/codec/testdata/rgb.png");
+        let cut = &whole[..whole.len() / 2];
+        let channels = Channels::all(3);
+        let request = Request { rect: Rect::of_size(9, 13), channels: &channels };
+        let (bad, mut scratch) = (opened(cut, BadBlocks::Fail), Scratch::new());
+        let failed = bad.and_then(|bad| bad.read(&request, &mut scratch).map(drop));
+        assert!(failed.unwrap_err().to_string().contains("png"));
+        if let Ok(filled) = opened(cut, BadBlocks::Fill(outcrop_core::Value::Int(7))) {
+            let read = filled.read(&request, &mut scratch).unwrap();
+            assert!(matches!(read.holes, [Hole { kind: HoleKind::Bad(_), .. }]));
+            assert!(read.pixels.typed::<u8>().unwrap().iter().all(|&sample| sample == 7));
+        }
+    }
+
+    #[test]
+    fn what_a_header_claims_is_told_before_it_is_allocated() {
+        // A bitmap of 2,000,000,000 x 1,000,000,000 pixels.
+        let mut bytes = b"BM".to_vec();
+        bytes.extend([54, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0]);
+        bytes.extend(2_000_000_000u32.to_le_bytes());
+        bytes.extend(1_000_000_000u32.to_le_bytes());
+        bytes.extend([1, 0, 24, 0]);
+        bytes.extend([0; 224]);
+        let bomb = opened(&bytes, BadBlocks::Fail).unwrap();
+        let cost = bomb.cost((1, 1), &Channels::all(3)).unwrap();
+        assert!(cost.total() >= 6_000_000_000_000_000_000, "{cost:?}");
+    }
+}
