@@ -148,9 +148,7 @@ pub(crate) fn tolerance(text: &str) -> Result<f64, String> {
 
 /// How a level is made of the one above.
 pub(crate) fn resample(text: &str) -> Result<outcrop::Resample, String> {
-    let known = outcrop::Resample::ALL;
-    let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|found| found.1);
-    found.ok_or_else(|| format!("expected {}, found `{text}`", known.map(|(name, _)| name).join(", ")))
+    named(text, &outcrop::Resample::ALL)
 }
 
 /// `h` or `v`.
@@ -170,6 +168,116 @@ pub(crate) fn rotate(text: &str) -> Result<outcrop::Turn, String> {
         "270" => Ok(outcrop::Turn::Rotate270),
         _ => Err(format!("expected 90, 180 or 270 degrees, found `{text}`")),
     }
+}
+
+/// The value of that name.
+fn named<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T, String> {
+    let found = all.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|found| found.1);
+    let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("expected {}, found `{text}`", names()))
+}
+
+/// Colours.
+pub(crate) fn mode(text: &str) -> Result<outcrop::Mode, String> {
+    named(text, &outcrop::Mode::ALL)
+}
+
+/// A filter of a resize.
+pub(crate) fn filter(text: &str) -> Result<outcrop::Filter, String> {
+    named(text, &outcrop::Filter::ALL)
+}
+
+/// An order of axes.
+pub(crate) fn layout(text: &str) -> Result<outcrop::Layout, String> {
+    named(text, &[("nhwc", outcrop::Layout::Nhwc), ("nchw", outcrop::Layout::Nchw)])
+}
+
+/// Where crops are taken.
+pub(crate) fn crop_at(text: &str) -> Result<outcrop::CropAt, String> {
+    use outcrop::CropAt::{Centre, Random};
+    named(text, &[("centre", Centre), ("random", Random), ("center", Centre)])
+}
+
+/// What becomes of bad pictures.
+pub(crate) fn on_bad_image(text: &str) -> Result<outcrop::OnBadImage, String> {
+    named(text, &[("fail", outcrop::OnBadImage::Fail), ("skip", outcrop::OnBadImage::Skip)])
+}
+
+/// The longest side of a picture that is made.
+const LONGEST: u64 = 1 << 20;
+
+/// `WxH` as rows and columns; one number is `None` and the number.
+fn sides(text: &str) -> Result<(Option<u64>, u64), String> {
+    let side = |text: &str| text.trim().parse().ok().filter(|n| (1..=LONGEST).contains(n));
+    let made = match text.split_once(['x', 'X']) {
+        Some((width, height)) => side(height).map(Some).zip(side(width)),
+        None => side(text).map(|side| (None, side)),
+    };
+    made.ok_or_else(|| {
+        format!("expected a length such as 256, or WIDTHxHEIGHT such as 320x240, found `{text}`")
+    })
+}
+
+/// `256` or `320x240`.
+pub(crate) fn resize(text: &str) -> Result<outcrop::ResizeTo, String> {
+    Ok(match sides(text)? {
+        (Some(height), width) => outcrop::ResizeTo::Exact(height, width),
+        (None, side) => outcrop::ResizeTo::Short(side),
+    })
+}
+
+/// `224` or `320x240`, as rows and columns.
+pub(crate) fn crop(text: &str) -> Result<(u64, u64), String> {
+    sides(text).map(|(height, side)| (height.unwrap_or(side), side))
+}
+
+/// `0..1`, `-1..1`, `imagenet`, `dataset` or `MEAN:STD`.
+pub(crate) fn normalize(text: &str) -> Result<outcrop::NormalizeBy, String> {
+    let list = |text: &str| -> Option<Vec<f64>> { text.split(',').map(|n| n.trim().parse().ok()).collect() };
+    Ok(match text {
+        "0..1" => outcrop::NormalizeBy::Unit,
+        "-1..1" => outcrop::NormalizeBy::Symmetric,
+        "imagenet" => outcrop::NormalizeBy::ImageNet,
+        "dataset" => outcrop::NormalizeBy::Dataset,
+        _ => {
+            let figures = text.split_once(':').and_then(|(mean, std)| list(mean).zip(list(std)));
+            let (mean, std) = figures.ok_or_else(|| {
+                format!("expected 0..1, -1..1, imagenet, dataset or MEAN:STD, found `{text}`")
+            })?;
+            outcrop::NormalizeBy::Figures(mean, std)
+        }
+    })
+}
+
+/// `folders` or a file.
+pub(crate) fn labels(text: &str) -> Result<outcrop::PackLabels, String> {
+    Ok(match text {
+        "folders" => outcrop::PackLabels::Folders,
+        file => outcrop::PackLabels::File(file.into()),
+    })
+}
+
+/// Parts and their shares.
+#[derive(Clone, Debug)]
+pub(crate) struct Splits(pub(crate) Vec<outcrop::Split>);
+
+/// `train=0.8,val=0.1,test=0.1`.
+pub(crate) fn split(text: &str) -> Result<Splits, String> {
+    let wrong = || format!("expected names and shares such as train=0.8,val=0.2, found `{text}`");
+    let mut splits: Vec<outcrop::Split> = Vec::new();
+    for part in text.split(',') {
+        let (name, share) = part.split_once('=').ok_or_else(wrong)?;
+        let (name, share) = (name.trim(), share.trim().parse::<f64>().map_err(|_| wrong())?);
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(plain) || !(0.0..=1.0).contains(&share) {
+            return Err(wrong());
+        }
+        if splits.iter().any(|split| split.name == name) {
+            return Err(format!("`{name}` is named twice"));
+        }
+        splits.push(outcrop::Split { name: name.into(), share });
+    }
+    Ok(Splits(splits))
 }
 
 /// One number of any sample type.

@@ -272,7 +272,7 @@ fn not_read(path: &Path, made: &[PathBuf], input: Option<&Path>) -> outcrop::Res
 }
 
 /// Refuses a report or a checkpoint that would be written over one of `files`, or over each other.
-fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::Result<()> {
+pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::Result<()> {
     let (report, checkpoint) = (running.report.as_deref(), running.checkpoint.as_deref());
     // A header and its data are both the input.
     let halves: Vec<_> = files.iter().filter_map(|file| outcrop::other_file(file)).collect();

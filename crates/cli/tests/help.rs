@@ -2,7 +2,7 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "info",
     "stats",
     "reduce",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 15] = [
     "decode",
     "compare",
     "checksum",
+    "pack",
     "generate",
     "verify",
     "formats",

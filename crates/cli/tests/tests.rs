@@ -14,6 +14,7 @@ mod invariance;
 mod mean;
 mod memory;
 mod numpy;
+mod pack;
 mod pictures;
 mod pyramid;
 mod reduce;

@@ -63,6 +63,14 @@ pub enum Error {
         /// What failed.
         cause: Box<Error>,
     },
+    /// One of many inputs failed.
+    #[error("{name}: {cause}")]
+    Item {
+        /// What the input is called.
+        name: String,
+        /// What failed.
+        cause: Box<Error>,
+    },
     /// The job cannot run within the memory budget.
     #[error("the job needs at least {}, the memory budget is {} (raise --memory)", Bytes(*needed), Bytes(*budget))]
     Budget {
@@ -88,10 +96,12 @@ impl Error {
         Error::Io { what: what.into(), source }
     }
 
-    /// The error at the bottom: without the block and the chunk that were added on the way.
+    /// The error at the bottom: without the block, the chunk and the input that were added on the way.
     pub fn root(&self) -> &Error {
         match self {
-            Error::Block { cause, .. } | Error::Chunk { cause, .. } => cause.root(),
+            Error::Block { cause, .. } | Error::Chunk { cause, .. } | Error::Item { cause, .. } => {
+                cause.root()
+            }
             other => other,
         }
     }

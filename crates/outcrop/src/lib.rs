@@ -1,7 +1,7 @@
 //! Images bigger than memory, in parallel and in bounded memory.
 //!
 //! An image is opened as a [`Source`], a [`Region`] says which part of it is meant, and a job answers: [`stats`],
-//! [`measure`], [`mean`], [`reduce_channels`], [`reduce_axes`], [`convert`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
+//! [`measure`], [`mean`], [`reduce_channels`], [`reduce_axes`], [`convert`], [`pack`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
 //! more than the budget, however large the image. Answers are exact and the same for every number of threads.
 //!
 //! ```
@@ -36,10 +36,11 @@ mod turned;
 mod validity;
 
 pub use jobs::{
-    AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, Ddof, Encoded, Figures, MeanOfAll,
-    MeanOptions, MeasureOptions, Measured, Reduced, ScaleBy, StatsOptions, checksum, compare, convert,
-    decode, encode, encode_bytes, lossless_format, mean, mean_of_all, measure, reduce_axes, reduce_channels,
-    stats, verify,
+    AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, CropAt, Ddof, Encoded, Figures,
+    MeanOfAll, MeanOptions, MeasureOptions, Measured, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels,
+    PackOptions, Packed, Reduced, ScaleBy, Split, StatsOptions, checksum, compare, convert, decode, encode,
+    encode_bytes, lossless_format, mean, mean_of_all, measure, pack, pack_inputs, pack_list, pack_outputs,
+    reduce_axes, reduce_channels, stats, verify,
 };
 pub use mask::Mask;
 pub use output::{Output, Pyramid};
@@ -56,10 +57,12 @@ pub use outcrop_core::{
 pub use outcrop_ops::{
     Exact, NanPolicy,
     map::{Resample, Scale},
+    picture::{Fit, Layout, Mode, Normalize, ResizeTo},
     reduce::{
         BinCounts, ChannelStats, Comparison, CovarianceMatrix, Difference, ExactSum, HistogramSpec, Method,
         Op, Over, Percentile, PercentileSpec, Shape,
     },
+    resample::Filter,
 };
 #[doc(no_inline)]
 pub use outcrop_reader::{

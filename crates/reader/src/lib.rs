@@ -1,4 +1,4 @@
-//! Sources of outcrop: TIFF, raw files, `.npy`, ENVI, and computed images.
+//! Sources of outcrop: TIFF, raw files, `.npy`, ENVI, pictures (PNG, JPEG, WebP, BMP), and computed images.
 //!
 //! [`open`] looks at a file's first bytes and returns a boxed [`Source`](outcrop_core::Source). A [`Store`] holds the
 //! file's bytes, mapped or read; [`RawSource`] lends pixels of every uncompressed format straight from it, and
@@ -21,6 +21,7 @@ pub mod tiff;
 
 mod dtype_name;
 mod open;
+mod picture;
 mod raw;
 mod runs;
 mod sigbus;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
 
+use crate::picture::{self, Kind};
 use crate::raw::{Interleave, RawSource, RawSpec};
 use crate::store::{IoMode, Store};
 use crate::tiff::{BadBlocks, CodecSupport, TiffOptions, is_tiff};
@@ -21,11 +22,28 @@ pub enum Format {
     Npy,
     /// ENVI: a text header `.hdr` beside a data file.
     Envi,
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// WebP.
+    WebP,
+    /// Windows bitmaps.
+    Bmp,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 4] = [Format::Tiff, Format::Raw, Format::Npy, Format::Envi];
+    pub const ALL: [Format; 8] = [
+        Format::Tiff,
+        Format::Raw,
+        Format::Npy,
+        Format::Envi,
+        Format::Png,
+        Format::Jpeg,
+        Format::WebP,
+        Format::Bmp,
+    ];
 
     /// The name that `--from` takes.
     pub fn name(self) -> &'static str {
@@ -34,6 +52,20 @@ impl Format {
             Format::Raw => "raw",
             Format::Npy => "npy",
             Format::Envi => "envi",
+            Format::Png => "png",
+            Format::Jpeg => "jpeg",
+            Format::WebP => "webp",
+            Format::Bmp => "bmp",
+        }
+    }
+
+    fn picture(self) -> Option<Kind> {
+        match self {
+            Format::Png => Some(Kind::Png),
+            Format::Jpeg => Some(Kind::Jpeg),
+            Format::WebP => Some(Kind::WebP),
+            Format::Bmp => Some(Kind::Bmp),
+            _ => None,
         }
     }
 
@@ -55,6 +87,10 @@ impl Format {
             "raw" | "bin" | "dat" => Some(Format::Raw),
             "npy" => Some(Format::Npy),
             "hdr" => Some(Format::Envi),
+            "png" | "apng" => Some(Format::Png),
+            "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
+            "webp" => Some(Format::WebP),
+            "bmp" | "dib" => Some(Format::Bmp),
             _ => None,
         }
     }
@@ -65,7 +101,12 @@ impl Format {
             _ if is_tiff(head) => Some(Format::Tiff),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
             _ if envi::is_header(head) => Some(Format::Envi),
-            _ => None,
+            _ => Kind::from_content(head).map(|kind| match kind {
+                Kind::Png => Format::Png,
+                Kind::Jpeg => Format::Jpeg,
+                Kind::WebP => Format::WebP,
+                Kind::Bmp => Format::Bmp,
+            }),
         }
     }
 }
@@ -147,7 +188,7 @@ impl RawOptions {
 /// Opens an image.
 ///
 /// The format is the one asked for; else raw where a shape is given; else what the first bytes show (TIFF, `.npy`, an ENVI
-/// header), or ENVI where a header stands beside the file.
+/// header, a picture), or ENVI where a header stands beside the file.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not an image of a known format,
@@ -168,11 +209,14 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>> {
     if format != Format::Tiff {
         one_page(format, options)?;
     }
+    if let Some(kind) = format.picture() {
+        return Ok(Box::new(picture::open(Arc::new(store), kind, options.bad_blocks)?));
+    }
     Ok(match format {
         Format::Tiff => Box::new(crate::tiff::open(Arc::new(store), &options.tiff())?),
         Format::Raw => Box::new(RawSource::new(Arc::new(store), &options.raw.spec()?)?),
         Format::Npy => Box::new(npy::open(Arc::new(store))?),
-        Format::Envi => Box::new(open_envi(path, &store, options.io)?),
+        _ => Box::new(open_envi(path, &store, options.io)?),
     })
 }
 
@@ -240,20 +284,15 @@ fn sniff(path: &Path, store: &Store) -> Result<Format> {
 
 /// Says what the file seems to be and what would help.
 fn unknown(path: &Path, head: &[u8]) -> Error {
-    let unsupported =
-        |what: &str| Error::Unsupported(format!("{what} (reads TIFF, .npy, ENVI and raw files)"));
+    let unsupported = |what: &str| {
+        Error::Unsupported(format!("{what} (reads TIFF, .npy, ENVI, PNG, JPEG, WebP, BMP and raw files)"))
+    };
     match head {
         [b'P', b'K', 3 | 5, ..] => {
             let npz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
             unsupported(if npz { ".npz archives; save the array as .npy (np.save)" } else { "zip archives" })
         }
-        [0x89, b'P', b'N', b'G', ..] => unsupported("PNG"),
-        [0xff, 0xd8, 0xff, ..] => unsupported("JPEG"),
         [0x89, b'H', b'D', b'F', ..] => unsupported("HDF5"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => unsupported("WebP"),
-        [b'B', b'M', ..] if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bmp")) => {
-            unsupported("BMP")
-        }
         _ => match Format::from_extension(path) {
             Some(Format::Raw) => Error::Usage(
                 "a raw file needs its shape and sample type (--shape H,W[,C] --dtype uint16)".into(),
@@ -262,12 +301,16 @@ fn unknown(path: &Path, head: &[u8]) -> Error {
                 let want = match format {
                     Format::Tiff => "a TIFF header (II*, MM*)",
                     Format::Npy => "\\x93NUMPY",
+                    Format::Png => "\\x89PNG",
+                    Format::Jpeg => "\\xff\\xd8",
+                    Format::WebP => "RIFF....WEBP",
+                    Format::Bmp => "BM and a header",
                     _ => "a first line `ENVI`",
                 };
                 Error::Format(format!("expected {want} at the start, found {}", shown(head)))
             }
             None => Error::Format(format!(
-                "not an image that this build knows: expected TIFF, .npy or ENVI, found {} at the start (a raw file \
+                "not an image that this build knows: expected TIFF, .npy, ENVI, PNG, JPEG, WebP or BMP, found {} at the start (a raw file \
                  needs --shape H,W[,C] --dtype uint16)",
                 shown(head)
             )),

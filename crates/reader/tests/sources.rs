@@ -155,7 +155,8 @@ fn mistakes_are_answered_with_what_was_expected() {
     asks(&file("a.xyz", b"hello world"), &default, &["`hello wo`", "--shape"]);
     asks(&file("bad.tif", b"hello world"), &default, &["TIFF header", "`hello wo`"]);
     asks(&file("a.npz", b"PK\x03\x04"), &default, &["not supported", "np.save"]);
-    asks(&file("a.png", b"\x89PNG\r\n\x1a\n"), &default, &["not supported", "PNG"]);
+    asks(&file("a.png", b"\x89PNG\r\n\x1a\n"), &default, &["png"]);
+    asks(&file("a.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF"), &default, &["jpeg"]);
     let npy = file("ok.npy", NPY_V1);
     asks(&npy, &OpenOptions { page: 1, ..default.clone() }, &["page 1", "--page"]);
     asks(&npy, &OpenOptions { level: 2, ..default.clone() }, &["level 2", "--level"]);

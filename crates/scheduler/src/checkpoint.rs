@@ -129,19 +129,18 @@ impl Checkpoint {
         }
     }
 
-    /// Begins the next job.
-    pub(crate) fn begin(&self, plan: &Plan) -> Result<Begun> {
+    /// Begins the next job, of so many chunks.
+    pub(crate) fn begin(&self, facts: &Facts, chunks: u64) -> Result<Begun> {
         let path = &self.options.path;
         let mut jobs = self.lock();
         let number = jobs.next;
         let Some(record) = jobs.records.get(number).cloned() else {
             jobs.next += 1;
-            jobs.records.push(Record { facts: plan.facts(), ..Record::default() });
+            jobs.records.push(Record { facts: facts.clone(), ..Record::default() });
             return Ok(Begun { number, finished: Runs::default(), record: None });
         };
-        compare(path, &record.facts, &plan.facts())?;
-        let finished =
-            Runs::load(&record.finished, plan.chunks()).map_err(|e| refuse(path, &e.to_string()))?;
+        compare(path, &record.facts, facts)?;
+        let finished = Runs::load(&record.finished, chunks).map_err(|e| refuse(path, &e.to_string()))?;
         jobs.next += 1;
         Ok(Begun { number, finished, record: Some(record) })
     }

@@ -59,7 +59,7 @@ pub struct Runtime {
     /// Started by the first job that is worth it.
     pool: Mutex<Option<Arc<ThreadPool>>>,
     /// Jobs that hold part of the budget.
-    active: AtomicUsize,
+    pub(crate) active: AtomicUsize,
     checkpoint: Option<Checkpoint>,
     plans: Mutex<Vec<PlanFacts>>,
     plans_only: bool,
@@ -395,7 +395,7 @@ impl Runtime {
         plan.chunks() <= 1 || plan.bytes_to_decode() <= INLINE_BYTES
     }
 
-    fn pool(&self) -> Result<Arc<ThreadPool>> {
+    pub(crate) fn pool(&self) -> Result<Arc<ThreadPool>> {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = &*pool {
             return Ok(pool.clone());
@@ -425,7 +425,7 @@ impl<'a> Saved<'a> {
         let Some(checkpoint) = &runtime.checkpoint else {
             return Ok(Saved { kept: None, finished: Runs::default(), record: None });
         };
-        let Begun { number, finished, record } = checkpoint.begin(plan)?;
+        let Begun { number, finished, record } = checkpoint.begin(&plan.facts(), plan.chunks())?;
         let bad = record.as_ref().map_or(&[][..], |record| &record.bad);
         runtime.meter.bad.load(bad).map_err(|why| checkpoint.refuse(&Error::Format(why)))?;
         Ok(Saved { kept: Some((checkpoint, number)), finished, record })

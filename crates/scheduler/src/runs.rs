@@ -7,6 +7,11 @@ use outcrop_core::{Error, Result};
 pub(crate) struct Runs(Vec<(u64, u64)>);
 
 impl Runs {
+    /// The numbers below `count`.
+    pub(crate) fn first(count: u64) -> Runs {
+        Runs(if count > 0 { vec![(0, count)] } else { Vec::new() })
+    }
+
     /// Adds a number. Adding it twice changes nothing.
     pub(crate) fn insert(&mut self, n: u64) {
         let at = self.0.partition_point(|run| run.1 < n);

@@ -36,6 +36,7 @@ mod folder;
 mod gather;
 mod jpeg;
 mod npy;
+mod npz;
 mod output;
 mod partial;
 mod picture;
@@ -45,9 +46,11 @@ mod rows;
 mod sys;
 mod text;
 pub mod tiff;
+mod zip;
 
 pub use create::{Created, Format, Options, OutputImage, create, create_stream, to_stream};
 pub use doomed::remove_unfinished;
+pub use npz::{ArrayFile, ArraySpec, Container, RowFile, deflate_bound, deflate_row, write_array};
 #[doc(no_inline)]
 pub use outcrop_core::{Encoder, Sink};
 pub use output::Target;

@@ -8,14 +8,18 @@ const GROWTH_DIGITS: usize = 21;
 /// The header of an array of shape (H, W, C), or (H, W) for one channel, little-endian, in C order.
 pub(crate) fn header(extent: Extent, dtype: DataType) -> Vec<u8> {
     let Extent { height, width, channels } = extent;
-    let shape = if channels == 1 {
-        format!("({height}, {width})")
-    } else {
-        format!("({height}, {width}, {channels})")
-    };
-    let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", descr(dtype));
-    let spare = GROWTH_DIGITS.saturating_sub(height.to_string().len());
-    text.extend(std::iter::repeat_n(' ', spare));
+    let shape = [height, width, channels];
+    header_of(if channels == 1 { &shape[..2] } else { &shape }, &descr(dtype))
+}
+
+/// The header of an array of any shape, of NumPy's type code. Its length does not depend on the first axis.
+pub(crate) fn header_of(shape: &[u64], descr: &str) -> Vec<u8> {
+    let axes: Vec<String> = shape.iter().map(u64::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let axes = axes.join(", ");
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({axes}{comma}), }}");
+    let first = shape.first().map_or(0, |n| n.to_string().len());
+    text.extend(std::iter::repeat_n(' ', GROWTH_DIGITS.saturating_sub(first)));
     // Magic, version, length: 10 bytes; then the text and a newline, padded to a multiple of 64.
     let padding = (64 - (10 + text.len() + 1) % 64) % 64;
     text.extend(std::iter::repeat_n(' ', padding));
@@ -27,7 +31,8 @@ pub(crate) fn header(extent: Extent, dtype: DataType) -> Vec<u8> {
     header
 }
 
-fn descr(dtype: DataType) -> String {
+/// NumPy's code of a sample type.
+pub(crate) fn descr(dtype: DataType) -> String {
     let kind = if dtype.is_float() {
         'f'
     } else if dtype.is_signed_integer() {

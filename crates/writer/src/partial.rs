@@ -228,12 +228,23 @@ impl PartialFile {
     ///
     /// # Errors
     /// As [`publish`](PartialFile::publish).
-    pub fn publish_before(mut self, mut second: PartialFile) -> Result<()> {
-        let done = self.publish_here().and_then(|()| second.publish_here());
+    pub fn publish_before(self, second: PartialFile) -> Result<()> {
+        PartialFile::publish_all(vec![self, second])
+    }
+
+    /// Publishes files that belong together, in their order: who sees the last finds all. Where a name has been taken,
+    /// those before it are withdrawn, unless they have replaced others.
+    ///
+    /// # Errors
+    /// As [`publish`](PartialFile::publish).
+    pub fn publish_all(mut files: Vec<PartialFile>) -> Result<()> {
+        let done = files.iter_mut().try_for_each(PartialFile::publish_here);
         // A name may have been given though it is an error: the folder could not be made durable.
-        let alone = self.is_published() && !second.is_published();
-        if done.is_err() && alone && self.overwrite == Overwrite::Refuse {
-            let _ = fs::remove_file(&self.path);
+        if done.is_err() && !files.iter().all(PartialFile::is_published) {
+            let ours = |file: &&PartialFile| file.is_published() && file.overwrite == Overwrite::Refuse;
+            for file in files.iter().filter(ours) {
+                let _ = fs::remove_file(&file.path);
+            }
         }
         done
     }

@@ -7,6 +7,7 @@ mod deepzoom;
 mod encode;
 mod mean;
 mod measure;
+mod pack;
 mod reduce;
 mod stats;
 mod turn;
@@ -19,6 +20,10 @@ pub use convert::{ConvertOptions, ScaleBy, convert};
 pub use encode::{Encoded, decode, encode, encode_bytes, lossless_format};
 pub use mean::{MeanOptions, mean};
 pub use measure::{Ddof, Figures, MeasureOptions, Measured, measure};
+pub use pack::{
+    CropAt, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels, PackOptions, Packed, Split, pack,
+    pack_inputs, pack_list, pack_outputs,
+};
 pub use reduce::{AxisReduction, ChannelReduction, Reduced, reduce_axes, reduce_channels};
 pub use stats::{MeanOfAll, StatsOptions, mean_of_all, stats};
 pub use verify::verify;

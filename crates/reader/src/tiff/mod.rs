@@ -22,7 +22,7 @@ mod samples;
 mod source;
 pub mod stream;
 mod tags;
-mod unpack;
+pub(crate) mod unpack;
 mod xml;
 
 pub use codec::{CodecSupport, codecs};

@@ -31,7 +31,7 @@ pub(super) fn check(spec: &BlockSpec) -> Result<()> {
 }
 
 /// Swaps samples of `bytes` bytes in place where that order is not the machine's.
-pub(super) fn to_native(samples: &mut [u8], bytes: usize, order: ByteOrder) {
+pub(crate) fn to_native(samples: &mut [u8], bytes: usize, order: ByteOrder) {
     if order == ByteOrder::NATIVE {
         return;
     }
