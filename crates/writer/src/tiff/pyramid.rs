@@ -107,6 +107,9 @@ impl TiffPyramid {
         }
         file.ensure_space(largest, exact)?;
         begin(&file, &laid)?;
+        if exact {
+            file.file().reserve(largest)?;
+        }
         notices.splice(0..0, file.notices().drain(..));
         let (file, laid, cloud) = match arrangement {
             Arrangement::SubIfds => (file, laid, None),
@@ -115,6 +118,7 @@ impl TiffPyramid {
                 let inner = lay_out(&mut levels, true, Arrangement::SubIfds)?;
                 let mut spill = PartialFile::create(&beside(file.path()), Overwrite::Refuse)?;
                 notices.append(spill.notices());
+                spill.file().pass();
                 begin(&spill, &inner)?;
                 (spill, inner, Some(Cloud { file, levels: laid }))
             }
@@ -135,6 +139,11 @@ impl TiffPyramid {
     /// Lines for the log.
     pub fn notices(&mut self) -> &mut Vec<String> {
         &mut self.notices
+    }
+
+    /// Says that the file will not be [finished](TiffPyramid::finish), only read while this lives.
+    pub fn pass(&self) {
+        self.file.file().pass();
     }
 
     /// How many levels there are, the full resolution included.
