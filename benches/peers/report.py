@@ -61,7 +61,7 @@ def summary(b, row, targets):
         return f"| {row.work} | failed | | | | | |"
     factor, share = next((t for pattern, t in targets.items() if fnmatch.fnmatch(row.work, pattern)), (None, None))
     who, time = row.fastest(b.starts)
-    if who and row.work.startswith(("convert", "pyramid")) and row.median(who, "cpu") < 1.1 * row.median(who, "wall"):
+    if who and row.work.startswith(("convert", "pyramid")) and row.work != "convert to none" and row.median(who, "cpu") < 1.1 * row.median(who, "wall"):
         factor = 3
     ratio = verdict(time / ours, factor) if who else ""
     limit = verdict(row.limit / ours, share) if row.limit else ""

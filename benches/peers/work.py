@@ -110,8 +110,7 @@ elif peer == "libvips":
         image.tiffsave(output, tile=True, tile_width=512, tile_height=512, bigtiff=True, compression=codec,
                        pyramid=options.get("pyramid") == "1", subifd=options.get("pyramid") == "1",
                        **({"predictor": "horizontal"} if codec in ("lzw", "deflate", "zstd") else {}),
-                       **({"level": int(options["level"])} if "level" in options else {}),
-                       **({"Q": 90} if codec == "jpeg" else {}))
+                       **({"Q" if codec == "jpeg" else "level": int(options["level"])} if "level" in options else {}))
     elif task == "window":
         x, y, n = (int(v) for v in options["window"].split(","))
         image = pyvips.Image.new_from_file(path)
@@ -142,9 +141,10 @@ elif peer == "gdal":
             if codec in ("LZW", "DEFLATE", "ZSTD"):
                 more["predictor"] = 2
             if "level" in options:
-                more["level" if more["driver"] == "COG" else codec[0] + "level"] = options["level"]
+                key = {"DEFLATE": "zlevel", "ZSTD": "zstd_level"}.get(codec, "jpeg_quality")
+                more["level" if more["driver"] == "COG" else key] = options["level"]
             if codec == "JPEG":
-                more |= dict(quality=90, jpeg_quality=90, photometric="YCBCR") if more["driver"] == "GTiff" else dict(quality=90)
+                more["photometric"] = "YCBCR"
             shutil.copy(path, output, compress=codec, bigtiff="YES", num_threads="ALL_CPUS", **more)
 elif peer == "check" and task == "mean":
     import numpy as np
