@@ -32,11 +32,11 @@ WORKS = {
 
 def measured(text):
     """The side of the images, and wall seconds and peak MiB of outcrop by row."""
-    side = re.search(r"(\d+) x \1 images", text)
+    side = re.search(r"photograph-like: ([\d,]+) x \1 ", text)
     rows = re.findall(r"^\| ([^|]+) \| outcrop \| ([\d.]+) \| [\d.]+ \| ([\d.]+) \|", text, re.M)
     if not side or not rows:
         sys.exit(f"model: no measurements in {TABLE} (./scripts/bench-peers)")
-    return int(side[1]), {name: (float(wall), float(peak)) for name, wall, peak in rows}
+    return int(side[1].replace(',', '')), {name: (float(wall), float(peak)) for name, wall, peak in rows}
 
 
 def span(seconds):
@@ -51,11 +51,11 @@ def section(text):
     start = rows["--help"][0]
     lines = [
         HEADING, "",
-        "A model, not a measurement; made by `benches/peers/model.py` from the table above. The image has 10^12 pixels of three bytes: 3 TB. "
+        "A model, not a measurement; made by `benches/peers/model.py` from the tables of [benchmarks.md](benchmarks.md). The image has 10^12 pixels of three bytes: 3 TB. "
         "A node is the machine that was measured and works on a window of its own, so nodes share nothing but storage. Assumed: "
         f"a local NVMe disk of {DISK_READ / 1e9:g} GB/s reading and {DISK_WRITE / 1e9:g} GB/s writing; or one file system for all, {LINK / 1e9:g} GB/s "
         f"(10 Gbit/s) to a node and {SHARED / 1e9:g} GB/s in all; compressed files of 0.6 (LZW), 0.5 (Deflate, ZSTD) and 0.1 (JPEG) of the pixels. Rates include "
-        f"starting the process, as images of {side} x {side} were measured: they are lower bounds.", "",
+        f"starting the process, as images of {side:,} x {side:,} were measured: they are lower bounds.", "",
         "| work | GB/s of pixels, a node | storage | " + " | ".join(f"{n:,} node{'s' if n > 1 else ''}" for n in NODES) + " | bottleneck |",
         "|" + "---|" * (len(NODES) + 4),
     ]
@@ -106,4 +106,5 @@ def main():
         f.write("\n".join(notes) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,18 @@
 //! What the machine and the plain codec libraries can do: the limits that outcrop is held against.
 //!
 //! ```text
-//! limits memory FILE [THREADS]   read bandwidth over a mapped file, and memcpy of it into a mapped output of FILE.copy
-//! limits decode FILE [THREADS]   every block of a TIFF through the plain library (libdeflate, zstd, zune-jpeg) and a plain
-//!                                loop that undoes its predictor, no more
-//! limits blocks FILE [THREADS]   the same by our own block decoder: no chunks, no scheduler, no statistics
+//! limits memory FILE [BYTES]         read bandwidth over a mapped file; then reading it and writing BYTES by memcpy to a
+//!                                    mapped file (FILE.copy, removed)
+//! limits decode FILE [THREADS]       every block of a TIFF through the plain library (libdeflate, zstd, zune-jpeg) and a
+//!                                    plain loop that undoes its predictor, no more
+//! limits blocks FILE [THREADS]       the same by our own block decoder: no chunks, no scheduler, no statistics
+//! limits encode FILE CODEC [LEVEL]   every block of an uncompressed TIFF of 8-bit samples through the plain encoder
+//!                                    (libdeflate, zstd, weezl, jpeg-encoder 4:2:0), after the predictor where it has one
 //! ```
 //!
 //! Prints one JSON object: seconds, processor seconds and bytes. Run it beside the program it is compared with, in the
-//! same minute. The file's pages are present before the clock starts. What a second thread gains is the processor seconds
+//! same minute. All CPUs that the process may use are at work
+//! where no number of threads is given. The file's pages are present before the clock starts. What a second thread gains is the processor seconds
 //! of one thread over the seconds of two, for both sides: outcrop reads ahead on a thread of its own also with `-j 1`, so
 //! seconds alone would hide that part of its work.
 
@@ -25,15 +29,21 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let threads = match args.get(2) {
-        Some(n) => n.parse()?,
-        None => std::thread::available_parallelism()?.get(),
-    };
-    match (args.first().map(String::as_str), args.get(1)) {
-        (Some("memory"), Some(file)) => memory(file, threads),
-        (Some("decode"), Some(file)) => decode(file, threads, false),
-        (Some("blocks"), Some(file)) => decode(file, threads, true),
-        _ => Err("usage: limits memory|decode|blocks FILE [THREADS]".into()),
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let all = std::thread::available_parallelism()?.get();
+    match args[..] {
+        ["memory", file] => memory(file, None, all),
+        ["memory", file, bytes] => memory(file, Some(bytes.parse()?), all),
+        ["decode", file] => decode(file, all, false),
+        ["decode", file, threads] => decode(file, threads.parse()?, false),
+        ["blocks", file] => decode(file, all, true),
+        ["blocks", file, threads] => decode(file, threads.parse()?, true),
+        ["encode", file, codec] => encode(file, codec, 0, all),
+        ["encode", file, codec, level] => encode(file, codec, level.parse()?, all),
+        _ => Err(
+            "usage: limits memory FILE [BYTES] | decode|blocks FILE [THREADS] | encode FILE CODEC [LEVEL]"
+                .into(),
+        ),
     }
 }
 
@@ -86,7 +96,7 @@ fn sum(bytes: &[u8]) -> u64 {
         .fold(0u64, |a, b| a.wrapping_add(u64::from_ne_bytes(b.try_into().expect("8 bytes"))))
 }
 
-fn memory(path: &str, threads: usize) -> Result<(), Failure> {
+fn memory(path: &str, written: Option<usize>, threads: usize) -> Result<(), Failure> {
     const PIECE: usize = 4 << 20;
     let input = map(path)?;
     let pieces = input.len().div_ceil(PIECE);
@@ -100,14 +110,22 @@ fn memory(path: &str, threads: usize) -> Result<(), Failure> {
     read()?;
     let read_seconds = read()?;
 
+    let written = written.unwrap_or(input.len());
     let copy = format!("{path}.copy");
     let output = File::options().read(true).write(true).create(true).truncate(true).open(&copy)?;
-    output.set_len(input.len() as u64)?;
+    output.set_len(written as u64)?;
     // SAFETY: the file was just made and is the benchmark's own.
     let mut target = unsafe { MmapMut::map_mut(&output)? };
-    let places: Vec<_> = target.chunks_mut(PIECE).map(std::sync::Mutex::new).collect();
+    let share = written.div_ceil(pieces.max(1)).max(1);
+    let places: Vec<_> = target.chunks_mut(share).map(std::sync::Mutex::new).collect();
+    let samples = vec![1u8; share];
     let copy_seconds = on_all(threads, pieces, |i| {
-        places[i].lock().map_err(|_| "poisoned")?.copy_from_slice(piece(i));
+        std::hint::black_box(sum(piece(i)));
+        if let Some(place) = places.get(i) {
+            let mut place = place.lock().map_err(|_| "poisoned")?;
+            let len = place.len();
+            place.copy_from_slice(&samples[..len]);
+        }
         Ok(())
     })?;
     drop(places);
@@ -190,6 +208,8 @@ struct Worker {
     own: CodecState,
     inflate: libdeflater::Decompressor,
     zstd: zstd::bulk::Decompressor<'static>,
+    deflate: Option<libdeflater::Compressor>,
+    encoder: zstd::bulk::Compressor<'static>,
 }
 
 fn decode(path: &str, threads: usize, own: bool) -> Result<(), Failure> {
@@ -205,7 +225,7 @@ fn decode(path: &str, threads: usize, own: bool) -> Result<(), Failure> {
     let seconds = on_all(threads, offsets.len(), |i| {
         let stored = &input[offsets[i] as usize..(offsets[i] + counts[i]) as usize];
         WORKER.with_borrow_mut(|worker| -> Result<(), Failure> {
-            let Worker { out, row, own: state, inflate, zstd } = worker;
+            let Worker { out, row, own: state, inflate, zstd, .. } = worker;
             out.resize(block_bytes, 0);
             if own {
                 spec.decode(stored, spec.height, state, out)?;
@@ -291,6 +311,73 @@ fn sums<const N: usize>(row: &mut [u8]) {
     }
 }
 
+/// Each sample minus the one of the pixel before, as TIFF's predictor 2.
+fn difference(block: &[u8], row: usize, samples: usize, out: &mut [u8]) {
+    for (from, to) in block.chunks_exact(row).zip(out.chunks_exact_mut(row)) {
+        to[..samples].copy_from_slice(&from[..samples]);
+        let pairs = from[samples..].iter().zip(from);
+        to[samples..].iter_mut().zip(pairs).for_each(|(to, (s, before))| *to = s.wrapping_sub(*before));
+    }
+}
+
+fn encode(path: &str, codec: &str, level: i32, threads: usize) -> Result<(), Failure> {
+    let input = map(path)?;
+    let Blocks { offsets, counts, spec, .. } = Blocks::of(&input)?;
+    let (samples, row) = (spec.samples(), spec.width as usize * spec.samples());
+    let block_bytes = row * spec.height as usize;
+    if spec.compression != 1 || spec.dtype != DataType::U8 {
+        return Err("an uncompressed file of 8-bit samples is wanted".into());
+    }
+    let stored = AtomicUsize::new(0);
+    let seconds = on_all(threads, offsets.len(), |i| {
+        let block = &input[offsets[i] as usize..(offsets[i] + counts[i]) as usize];
+        WORKER.with_borrow_mut(|worker| -> Result<(), Failure> {
+            worker.out.resize(block_bytes * 3, 0);
+            let (pixels, out) = worker.out.split_at_mut(block_bytes);
+            if codec == "jpeg" {
+                pixels.copy_from_slice(block);
+            } else {
+                difference(block, row, samples, pixels);
+            }
+            let len = match codec {
+                "deflate" => {
+                    let level = libdeflater::CompressionLvl::new(level).map_err(|e| format!("{e:?}"))?;
+                    let deflate = worker.deflate.get_or_insert_with(|| libdeflater::Compressor::new(level));
+                    deflate.zlib_compress(pixels, out)?
+                }
+                "zstd" => {
+                    worker.encoder.set_compression_level(level)?;
+                    worker.encoder.compress_to_buffer(pixels, out)?
+                }
+                "lzw" => {
+                    let mut lzw = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
+                    let result = lzw.encode_bytes(pixels, out);
+                    result.status?;
+                    result.consumed_out
+                }
+                "jpeg" => {
+                    let mut to = std::io::Cursor::new(out);
+                    let mut jpeg = jpeg_encoder::Encoder::new(&mut to, level as u8);
+                    jpeg.set_sampling_factor(jpeg_encoder::SamplingFactor::R_4_2_0);
+                    let (width, height) = (spec.width as u16, spec.height as u16);
+                    jpeg.encode(pixels, width, height, jpeg_encoder::ColorType::Rgb)?;
+                    to.position() as usize
+                }
+                other => return Err(format!("no plain encoder is set up for {other}").into()),
+            };
+            stored.fetch_add(len, Ordering::Relaxed);
+            Ok(())
+        })
+    })?;
+    println!(
+        "{{\"threads\": {threads}, \"blocks\": {}, \"bytes\": {}, \"stored\": {}, \"seconds\": {seconds}}}",
+        offsets.len(),
+        block_bytes * offsets.len(),
+        stored.into_inner()
+    );
+    Ok(())
+}
+
 thread_local! {
     static WORKER: std::cell::RefCell<Worker> = std::cell::RefCell::new(Worker {
         out: Vec::new(),
@@ -298,5 +385,7 @@ thread_local! {
         own: CodecState::default(),
         inflate: libdeflater::Decompressor::new(),
         zstd: zstd::bulk::Decompressor::new().expect("a context without a dictionary"),
+        deflate: None,
+        encoder: zstd::bulk::Compressor::new(3).expect("a context without a dictionary"),
     });
 }

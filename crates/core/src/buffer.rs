@@ -23,7 +23,14 @@ impl Buffer {
     /// [`Error::Limits`] where the memory cannot be had.
     pub fn resize(&mut self, len: usize) -> Result<()> {
         let words = len.div_ceil(8);
-        if words > self.words.len() {
+        if self.words.is_empty() && words > 0 {
+            // Zeros that the system gives take no memory before they are written to.
+            self.words = bytemuck::try_zeroed_vec(words).map_err(|()| Error::Limits {
+                what: "a buffer".into(),
+                needed: len as u64,
+                limit: 0,
+            })?;
+        } else if words > self.words.len() {
             let more = words - self.words.len();
             self.words.try_reserve_exact(more).map_err(|_| Error::Limits {
                 what: "a buffer".into(),
@@ -97,6 +104,16 @@ mod tests {
         assert_eq!(b.samples::<u16>(), &[1, 2, 3, 4, 5]);
         b.resize(4).unwrap();
         assert_eq!(b.bytes(), &[1, 0, 2, 0]);
+    }
+
+    #[test]
+    fn growing_keeps_what_was_there() {
+        let mut b = Buffer::new();
+        b.resize(9).unwrap();
+        assert_eq!(b.bytes(), [0; 9]);
+        b.bytes_mut().fill(7);
+        b.resize(40).unwrap();
+        assert_eq!(b.bytes()[..9], [7; 9]);
     }
 
     #[test]

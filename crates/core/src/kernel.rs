@@ -1,6 +1,6 @@
 //! Kernels: what is computed on a chunk. Serial and pure; the scheduler runs many at once.
 
-use crate::{DataType, PixelsMut, Read, Rect, Result};
+use crate::{DataType, Pixels, PixelsMut, Read, Rect, Result};
 
 /// A chunk as a kernel sees it: one view per input, all of the same rectangle.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,12 @@ pub trait Reduce: Send + Sync {
 pub trait Map: Send + Sync {
     /// Sample type and channels of the output.
     fn output(&self) -> (DataType, u64);
+
+    /// The output's pixels where they lie in an input as they are: they are not computed and copied then, but written
+    /// from there. Their rows should be contiguous.
+    fn lend<'a>(&self, _chunk: &Chunk<'a>) -> Option<Pixels<'a>> {
+        None
+    }
 
     /// Computes the chunk. `out` has the chunk's rows and columns and [`output`](Map::output)'s type and channels.
     ///

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use outcrop_core::{
-    Buffer, Chunk, Encoder, Error, Map, Permit, Pixels, PixelsMut, Read, Rect, Request, Result, Scratch,
+    Buffer, Chunk, DataType, Encoder, Error, Map, Permit, Pixels, PixelsMut, Read, Rect, Request, Result,
+    Scratch,
 };
 
 use crate::plan::{Input, Output};
@@ -63,7 +64,11 @@ impl Slot {
         meter: &Meter,
         kernel: impl FnOnce(&Chunk<'_>) -> Result<()>,
     ) -> Result<()> {
-        compute(self.index, self.rect, inputs, &mut self.scratches, meter, kernel)
+        let (index, rect) = (self.index, self.rect);
+        let reads = read(index, rect, inputs, &mut self.scratches, meter)?;
+        guard("kernel", index, rect, || {
+            meter.time(Clock::Kernel, || kernel(&Chunk { index, rect, inputs: &reads }))
+        })
     }
 
     /// Reads the chunk that was fetched, maps and encodes it. `place` is the chunk's in the output.
@@ -77,18 +82,13 @@ impl Slot {
     ) -> Result<()> {
         let (index, rect, made, encoded) = (self.index, self.rect, &mut self.output, &mut self.encoded);
         let shape = shape_of(rect, output.channels)?;
-        compute(index, rect, inputs, &mut self.scratches, meter, |chunk| {
-            let samples = shape.iter().try_fold(output.dtype.bytes(), |n, &side| n.checked_mul(side));
-            made.resize(samples.ok_or_else(|| too_large(rect))?)?;
-            map.apply(chunk, PixelsMut::in_buffer(output.dtype, made, shape)?)
+        let reads = read(index, rect, inputs, &mut self.scratches, meter)?;
+        let chunk = Chunk { index, rect, inputs: &reads };
+        let pixels = guard("kernel", index, rect, || {
+            meter.time(Clock::Kernel, || mapped(map, &chunk, made, output.dtype, shape))
         })?;
         guard("encode", index, rect, || {
-            meter.time(Clock::Encode, || {
-                let strides = [shape[1] * shape[2], shape[2], 1];
-                let pixels = Pixels::from_bytes(output.dtype, made.bytes(), shape, strides)?;
-                let pixels = pixels.ok_or_else(|| Error::Format("the output is not aligned".into()))?;
-                encoder.encode(index, place, pixels, encoded)
-            })
+            meter.time(Clock::Encode, || encoder.encode(index, place, pixels, encoded))
         })
     }
 
@@ -105,14 +105,14 @@ impl Slot {
     }
 }
 
-fn compute(
+/// Reads what was fetched of every input.
+fn read<'a>(
     index: u64,
     rect: Rect,
-    inputs: &[Input<'_>],
-    scratches: &mut [Scratch],
+    inputs: &'a [Input<'_>],
+    scratches: &'a mut [Scratch],
     meter: &Meter,
-    kernel: impl FnOnce(&Chunk<'_>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Vec<Read<'a>>> {
     let mut reads: Vec<Read<'_>> = Vec::with_capacity(inputs.len());
     guard("decode", index, rect, || {
         meter.time(Clock::Decode, || {
@@ -129,9 +129,25 @@ fn compute(
             Ok(())
         })
     })?;
-    guard("kernel", index, rect, || {
-        meter.time(Clock::Kernel, || kernel(&Chunk { index, rect, inputs: &reads }))
-    })
+    Ok(reads)
+}
+
+/// The pixels of a map: where they lie already, or computed into `made`.
+fn mapped<'a>(
+    map: &dyn Map,
+    chunk: &Chunk<'a>,
+    made: &'a mut Buffer,
+    dtype: DataType,
+    shape: [usize; 3],
+) -> Result<Pixels<'a>> {
+    if let Some(lent) = map.lend(chunk) {
+        return Ok(lent);
+    }
+    let samples = shape.iter().try_fold(dtype.bytes(), |n, &side| n.checked_mul(side));
+    made.resize(samples.ok_or_else(|| too_large(chunk.rect))?)?;
+    map.apply(chunk, PixelsMut::in_buffer(dtype, made, shape)?)?;
+    let pixels = Pixels::from_bytes(dtype, made.bytes(), shape, [shape[1] * shape[2], shape[2], 1])?;
+    pixels.ok_or_else(|| Error::Format("the output is not aligned".into()))
 }
 
 /// Rows, columns and channels as sizes in memory.

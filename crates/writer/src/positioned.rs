@@ -3,11 +3,15 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use outcrop_core::{Error, Result};
 
 use crate::sys;
+
+/// Writes of at least that many bytes go on their way to disk at once. Left to the sync at the end, 1.6 GB of
+/// samples took 0.7 s instead of 0.4 (2 threads, ext4).
+const WRITE_OUT_BYTES: usize = 256 << 10;
 
 /// An open file, written by offset. Shared by the workers of one sink.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub struct Positioned {
     limit: u64,
     /// Bytes that the whole file needs at most, 0 while nobody knows; told to who runs out of space.
     whole: AtomicU64,
+    /// Whether the file is removed after use: nothing of it needs to reach the disk.
+    passing: AtomicBool,
 }
 
 impl Positioned {
@@ -26,7 +32,8 @@ impl Positioned {
     /// No write reaches past this process's limit of file sizes (`ulimit -f`): the system would answer it with a
     /// signal that kills.
     pub fn new(file: File, name: impl Into<String>) -> Positioned {
-        Positioned { file, name: name.into(), limit: sys::file_size_limit(), whole: AtomicU64::new(0) }
+        let (whole, passing) = (AtomicU64::new(0), AtomicBool::new(false));
+        Positioned { file, name: name.into(), limit: sys::file_size_limit(), whole, passing }
     }
 
     /// Lowers the limit, as a smaller disk would.
@@ -44,15 +51,34 @@ impl Positioned {
         let end = offset.saturating_add(bytes.len() as u64);
         let answer =
             if end > self.limit { Err(self.too_large()) } else { self.file.write_all_at(bytes, offset) };
+        if answer.is_ok() && bytes.len() >= WRITE_OUT_BYTES && !self.passing.load(Ordering::Relaxed) {
+            sys::begin_write_out(&self.file, offset, bytes.len());
+        }
         answer.map_err(|e| {
-            use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
             let mut what = format!("write {} bytes at byte {offset} of {}", bytes.len(), self.name);
             let whole = self.whole.load(Ordering::Relaxed);
-            if whole > 0 && matches!(e.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+            if whole > 0 && is_full(&e) {
                 what += &format!(", which may need {whole} bytes in all");
             }
             Error::io(what, e)
         })
+    }
+
+    /// Takes the disk's space for the file's first `len` bytes, where the file system can: writing them cannot run
+    /// out of it then, and costs a third less processor time (ext4). The length of the file stays.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where there is not that much space.
+    pub(crate) fn reserve(&self, len: u64) -> Result<()> {
+        match sys::reserve(&self.file, len) {
+            Err(e) if is_full(&e) => Err(Error::io(format!("take the {len} bytes of {}", self.name), e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that the file will be removed after use.
+    pub(crate) fn pass(&self) {
+        self.passing.store(true, Ordering::Relaxed);
     }
 
     /// Reads all bytes at `offset`.
@@ -112,5 +138,39 @@ impl Positioned {
             io::ErrorKind::FileTooLarge,
             format!("files of this process end at byte {} (ulimit -f)", self.limit),
         )
+    }
+}
+
+fn is_full(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn space_is_taken_and_the_length_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("a")).unwrap();
+        let file = Positioned::new(file, "a");
+        file.set_len(1000).unwrap();
+        match sys::reserve(&file.file, 1 << 20) {
+            Err(e) => assert!(!is_full(&e), "{e}"),
+            Ok(()) => assert!(file.file.metadata().unwrap().blocks() * 512 >= 1 << 20),
+        }
+        file.reserve(1 << 20).unwrap();
+        assert_eq!(file.file.metadata().unwrap().len(), 1000);
+        // More than any disk has, where the file system reserves at all.
+        let answer = file.reserve(1 << 60);
+        assert!(
+            answer.is_ok()
+                || answer.unwrap_err().to_string().contains("take the 1152921504606846976 bytes of a")
+        );
     }
 }

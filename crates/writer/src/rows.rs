@@ -72,6 +72,7 @@ impl RowsSink {
                 partial.ensure_space(total, true)?;
                 let file = partial.file().clone();
                 file.set_len(total)?;
+                file.reserve(total)?;
                 file.write_all_at(&header, 0)?;
                 Some((file, header.len() as u64))
             }

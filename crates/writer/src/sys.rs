@@ -30,6 +30,33 @@ pub(crate) fn file_size_limit() -> u64 {
     if failed || limit.rlim_cur == libc::RLIM_INFINITY { u64::MAX } else { limit.rlim_cur }
 }
 
+/// Has the system begin to write these bytes to disk, without waiting: the sync at the end then finds little left
+/// to do. Only a hint; a failure is that sync's to tell.
+#[cfg(target_os = "linux")]
+pub(crate) fn begin_write_out(file: &File, offset: u64, len: usize) {
+    let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else { return };
+    // SAFETY: the descriptor is open for as long as `file` is borrowed; the call takes no memory of ours.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn begin_write_out(_: &File, _: u64, _: usize) {}
+
+/// Takes the disk's space for the first `len` bytes of a file, which keeps its length. `Unsupported` where the file
+/// system does not know that.
+#[cfg(target_os = "linux")]
+pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
+    let len = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    // SAFETY: the descriptor is open for as long as `file` is borrowed; the call takes no memory of ours.
+    let answer = unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, len) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn reserve(_: &File, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Renames unless the new name is taken (`AlreadyExists`), in one step where the file system can.
 pub(crate) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     match rename_exclusively(from, to) {

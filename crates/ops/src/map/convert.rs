@@ -1,7 +1,9 @@
 //! [`Convert`]: the same pixels in another sample type, as they are or scaled.
 
 use ndarray::{ArrayView3, ArrayViewMut3, Zip};
-use outcrop_core::{Chunk, DataType, Error, Map, PixelsMut, Result, Sample, Value, with_dtype, with_pixels};
+use outcrop_core::{
+    Chunk, DataType, Error, Map, Pixels, PixelsMut, Read, Result, Sample, Value, with_dtype, with_pixels,
+};
 
 use crate::exact::Exact;
 use crate::simd::{self, Work};
@@ -89,6 +91,13 @@ impl Convert {
     }
 }
 
+impl Convert {
+    /// Whether samples of the output's own type stay what they are.
+    fn is_as_it_is(&self) -> bool {
+        self.scale.is_none() && !(self.output.is_float() && self.fill.is_some())
+    }
+}
+
 /// The ends of an integer type, 0 and 1 for floats.
 fn range<U: Sample>() -> (f64, f64) {
     if U::DTYPE.is_float() {
@@ -100,6 +109,13 @@ fn range<U: Sample>() -> (f64, f64) {
 impl Map for Convert {
     fn output(&self) -> (DataType, u64) {
         (self.output, self.channels)
+    }
+
+    fn lend<'a>(&self, chunk: &Chunk<'a>) -> Option<Pixels<'a>> {
+        let [Read { pixels, .. }] = *chunk.inputs else { return None };
+        let same = (pixels.dtype(), pixels.shape()[2] as u64) == self.output() && self.is_as_it_is();
+        let in_rows = with_pixels!(pixels, view => view.outer_iter().next()?.is_standard_layout());
+        (same && in_rows).then_some(pixels)
     }
 
     fn apply(&self, chunk: &Chunk<'_>, out: PixelsMut<'_>) -> Result<()> {
@@ -114,8 +130,7 @@ impl Map for Convert {
         with_dtype!(self.output, U => {
             let out = super::typed_out::<U>(out)?;
             let fill = self.fill.and_then(|fill| fill.to_sample::<U>());
-            let as_it_is = self.scale.is_none() && !(U::DTYPE.is_float() && fill.is_some());
-            if let (true, Some(view)) = (as_it_is, pixels.typed::<U>()) {
+            if let (true, Some(view)) = (self.is_as_it_is(), pixels.typed::<U>()) {
                 copy(view, out);
             } else {
                 with_pixels!(pixels, view => each(view, out, fill, self.scale));
@@ -226,6 +241,30 @@ mod tests {
             assert!(Scale::parse(text).unwrap_err().to_string().contains("--scale"), "{text}");
         }
         assert!(Convert::new(DataType::U8, 1).nan_to(Value::Int(256)).is_err());
+    }
+
+    #[test]
+    fn only_pixels_that_stay_as_they_are_are_lent() {
+        use outcrop_core::Rect;
+        let samples: Vec<f32> = (0..24).map(|n| n as f32).collect();
+        let lends = |map: &Convert, shape: [usize; 3], strides: [usize; 3]| {
+            let pixels = Pixels::strided(&samples, shape, strides).unwrap();
+            let inputs = [Read { pixels, holes: &[] }];
+            let chunk =
+                Chunk { index: 0, rect: Rect::of_size(shape[0] as u64, shape[1] as u64), inputs: &inputs };
+            map.lend(&chunk).is_some_and(|lent| lent.typed::<f32>() == pixels.typed::<f32>())
+        };
+        let (whole, rows) = ([2, 4, 3], [12, 3, 1]);
+        let same = || Convert::new(DataType::F32, 3);
+        assert!(lends(&same(), whole, rows));
+        // Some of the rows of a wider image.
+        assert!(lends(&same(), [2, 2, 3], rows));
+        // Planes would be gathered sample by sample; the copy does better.
+        assert!(!lends(&same(), whole, [4, 1, 8]));
+        assert!(!lends(&same().scale(Scale::parse("0:1:0:1").unwrap()), whole, rows));
+        assert!(!lends(&same().nan_to(Value::Int(7)).unwrap(), whole, rows));
+        assert!(!lends(&Convert::new(DataType::F64, 3), whole, rows));
+        assert!(!lends(&Convert::new(DataType::F32, 2), whole, rows));
     }
 
     #[test]

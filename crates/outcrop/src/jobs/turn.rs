@@ -68,6 +68,7 @@ impl Spill {
         let path = path(output)?;
         let file =
             TiffPyramid::create(&path, Overwrite::Refuse, &image, &options, Arrangement::SubIfds, 1, &[])?;
+        file.pass();
         let sink = file.sink(0, std::sync::Arc::new(OneLevel))?;
         let map = Convert::new(dtype, extent.channels);
         let inputs = [Input { source, channels }];

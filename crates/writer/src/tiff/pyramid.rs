@@ -151,6 +151,9 @@ impl TiffPyramid {
         if !goes_on {
             file.ensure_space_beside(largest, if cloud { largest } else { 0 }, exact)?;
             begin(&file, &laid)?;
+            if exact {
+                file.file().reserve(largest)?;
+            }
             notices.splice(0..0, file.notices().drain(..));
         }
         let (file, laid, cloud) = match arrangement {
@@ -166,6 +169,7 @@ impl TiffPyramid {
                 } else {
                     if let (Ok(spill), false) = (&mut spill, goes_on) {
                         notices.append(spill.notices());
+                        spill.file().pass();
                         begin(spill, &inner)?;
                     }
                     (Some(spill?), inner, Some(Cloud { file, levels: laid, framed }))
@@ -188,6 +192,13 @@ impl TiffPyramid {
     /// Lines for the log.
     pub fn notices(&mut self) -> &mut Vec<String> {
         &mut self.notices
+    }
+
+    /// Says that the file will not be [finished](TiffPyramid::finish), only read while this lives.
+    pub fn pass(&self) {
+        if let Some(file) = &self.shared.file {
+            file.file().pass();
+        }
     }
 
     /// How many levels there are, the full resolution included.

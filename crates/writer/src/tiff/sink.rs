@@ -51,6 +51,9 @@ pub(crate) fn create(
     }
     file.ensure_space(bytes_bound, exact)?;
     file.file().set_len(laid.end)?;
+    if exact {
+        file.file().reserve(bytes_bound)?;
+    }
     file.file().write_all_at(&laid.bytes, 0)?;
     notices.splice(0..0, file.notices().drain(..));
     Ok(Created {
