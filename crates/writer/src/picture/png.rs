@@ -78,22 +78,15 @@ impl Png {
         filter(samples, row, self.pixel, filtered, try_out);
         deflate.reset();
         let failed = |e: &dyn std::fmt::Display| Error::Panic(format!("Deflate encoder: {e}"));
-        let (mut read, mut at) = (0, 8);
+        let room = out.len().saturating_sub(FRAME);
+        let room = out.get_mut(8..8 + room).unwrap_or_default();
+        let status = deflate.compress(filtered, room, FlushCompress::Full).map_err(|e| failed(&e))?;
+        let written = deflate.total_out() as usize;
         // A full flush is over when there was room left after it.
-        loop {
-            let room = out.get_mut(at..).ok_or_else(|| failed(&"output too short"))?;
-            let whole = room.len() as u64;
-            let (before_in, before_out) = (deflate.total_in(), deflate.total_out());
-            let status =
-                deflate.compress(&filtered[read..], room, FlushCompress::Full).map_err(|e| failed(&e))?;
-            let written = deflate.total_out() - before_out;
-            read += (deflate.total_in() - before_in) as usize;
-            at += written as usize;
-            match status {
-                Status::Ok if read == filtered.len() && written < whole => break,
-                _ => return Err(failed(&"output too short")),
-            }
+        if status != Status::Ok || deflate.total_in() != len as u64 || written >= room.len() {
+            return Err(failed(&"output too short"));
         }
+        let at = 8 + written;
         out[..4].copy_from_slice(&((at - 8) as u32).to_be_bytes());
         out[4..8].copy_from_slice(b"IDAT");
         let sum = crc32fast::hash(&out[4..at]);
