@@ -194,7 +194,7 @@ fn rows_that_no_chunk_of_a_png_holds_are_refused() {
 
 /// A profile that says of itself that it is of those colours, and is of no use otherwise.
 fn profile(colours: &[u8; 4], bytes: usize) -> Vec<u8> {
-    let mut icc: Vec<u8> = (0..bytes).map(|n| (n * n >> 4) as u8).collect();
+    let mut icc: Vec<u8> = (0..bytes).map(|n| ((n * n) >> 4) as u8).collect();
     icc[16..20].copy_from_slice(colours);
     icc
 }

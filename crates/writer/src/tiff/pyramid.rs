@@ -222,7 +222,7 @@ impl TiffPyramid {
         let bytes = all - self.levels.last().map_or(0, |last| last.laid.end);
         observer.event(Event::Started { stage: "copy".into(), chunks: blocks, bytes });
         let from = self.file.file();
-        let mut copy = Copy { from, to: file.file(), framed, observer, cancel, buffer: Buffer::new() };
+        let mut copy = Copying { from, to: file.file(), framed, observer, cancel, buffer: Buffer::new() };
         let mut end = levels.last().map_or(0, |last| last.end);
         let copied = self.levels.iter().zip(&levels).rev().try_for_each(|(level, laid)| {
             end = copy.level(level, laid, end)?;
@@ -275,7 +275,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// The way of blocks from the spill file to the output.
-struct Copy<'a> {
+struct Copying<'a> {
     from: &'a Positioned,
     to: &'a Positioned,
     framed: bool,
@@ -284,7 +284,7 @@ struct Copy<'a> {
     buffer: Buffer,
 }
 
-impl Copy<'_> {
+impl Copying<'_> {
     /// Copies the blocks of a level in their own order to byte `end`. Returns where they end.
     fn level(&mut self, level: &Placed, laid: &Laid, mut end: u64) -> Result<u64> {
         let blocks = level.encoder.layout.blocks();
