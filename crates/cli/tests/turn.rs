@@ -76,6 +76,7 @@ fn a_window_is_cut_before_it_is_turned() {
     let wanted: Vec<u8> = (0..200).map(|i| sample(5 + 9 - i % 10, 3 + i / 10, 1)).collect();
     assert_eq!(folder.read("o.raw"), wanted);
     folder.refused(2, &["convert", "a.npy", "p.raw", "--rotate", "45"]);
+    folder.refused(2, &["convert", "a.npy", "p.raw", "--flip", "h", "--flip", "v"]);
 }
 
 #[test]

@@ -182,6 +182,16 @@ fn what_a_picture_cannot_hold_is_refused_by_name_and_flag() {
     }
 }
 
+#[test]
+fn rows_that_no_chunk_of_a_png_holds_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = OutputImage::new(Extent::new(2, 1 << 30, 4), DataType::U8);
+    let path = folder.path().join("a.png");
+    let made = outcrop_writer::create(outcrop_writer::Target::Path(&path), &image, &Options::default());
+    assert!(made.err().unwrap().to_string().contains("1073741824 pixels"));
+    assert_eq!(names(folder.path()).len(), 0);
+}
+
 /// A profile that says of itself that it is of those colours, and is of no use otherwise.
 fn profile(colours: &[u8; 4], bytes: usize) -> Vec<u8> {
     let mut icc: Vec<u8> = (0..bytes).map(|n| ((n * n) >> 4) as u8).collect();

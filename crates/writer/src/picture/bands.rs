@@ -95,7 +95,16 @@ impl Bands {
             Codec::Jpeg(jpeg) => jpeg.rows(),
             Codec::WebP(_) => extent.height,
         };
-        Ok(Bands { extent, dtype, rows, codec })
+        let bands = Bands { extent, dtype, rows, codec };
+        // The length of a PNG's chunk has 31 bits.
+        if format == PictureFormat::Png && bands.bound(rows.min(extent.height)) > i32::MAX as usize {
+            return Err(Error::Usage(format!(
+                "a {} of rows of {} pixels is more than its parts can hold (--window)",
+                format.name(),
+                extent.width
+            )));
+        }
+        Ok(bands)
     }
 
     /// Rows of a band; the last one may have fewer.

@@ -78,14 +78,15 @@ impl Png {
         filter(samples, row, self.pixel, filtered, try_out);
         deflate.reset();
         let failed = |e: &dyn std::fmt::Display| Error::Panic(format!("Deflate encoder: {e}"));
-        // A full flush is over when there was room left after it.
-        let room = out.get_mut(8..).ok_or_else(|| failed(&"output too short"))?;
-        let whole = room.len() as u64;
+        let room = out.len().saturating_sub(FRAME);
+        let room = out.get_mut(8..8 + room).unwrap_or_default();
         let status = deflate.compress(filtered, room, FlushCompress::Full).map_err(|e| failed(&e))?;
-        if status != Status::Ok || deflate.total_in() != len as u64 || deflate.total_out() == whole {
+        let written = deflate.total_out() as usize;
+        // A full flush is over when there was room left after it.
+        if status != Status::Ok || deflate.total_in() != len as u64 || written >= room.len() {
             return Err(failed(&"output too short"));
         }
-        let at = 8 + deflate.total_out() as usize;
+        let at = 8 + written;
         out[..4].copy_from_slice(&((at - 8) as u32).to_be_bytes());
         out[4..8].copy_from_slice(b"IDAT");
         let sum = crc32fast::hash(&out[4..at]);

@@ -262,7 +262,7 @@ impl TiffPyramid {
         begin(&file, &levels)?;
         observer.event(Event::Started { stage: "copy".into(), chunks: blocks, bytes });
         let mut copy =
-            Copy { from: spill.file(), to: file.file(), framed, observer, cancel, buffer: Buffer::new() };
+            Copying { from: spill.file(), to: file.file(), framed, observer, cancel, buffer: Buffer::new() };
         let mut end = levels.last().map_or(0, |last| last.end);
         let copied = shared.levels.iter().zip(&levels).rev().try_for_each(|(level, laid)| {
             end = copy.level(level, laid, end)?;
@@ -319,7 +319,7 @@ pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// The way of blocks from the spill file to the output.
-struct Copy<'a> {
+struct Copying<'a> {
     from: &'a Positioned,
     to: &'a Positioned,
     framed: bool,
@@ -328,7 +328,7 @@ struct Copy<'a> {
     buffer: Buffer,
 }
 
-impl Copy<'_> {
+impl Copying<'_> {
     /// Copies the blocks of a level in their own order to byte `end`. Returns where they end.
     fn level(&mut self, level: &Placed, laid: &Laid, mut end: u64) -> Result<u64> {
         let blocks = level.encoder.layout.blocks();
