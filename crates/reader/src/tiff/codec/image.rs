@@ -41,7 +41,8 @@ pub(in super::super) fn decode(
     contexts: &mut super::Contexts,
     out: &mut [u8],
 ) -> Result<()> {
-    let shape = Shape { width: spec.width, rows, samples: spec.samples(), bytes: spec.dtype.bytes() };
+    let (width, height) = (spec.width, spec.height);
+    let shape = Shape { width, height, rows, samples: spec.samples(), bytes: spec.dtype.bytes() };
     match codec {
         Codec::Jpeg | Codec::OldJpeg => jpeg::decode(spec, codec, stored, shape, &mut contexts.image, out),
         #[cfg(feature = "webp")]
@@ -64,15 +65,17 @@ pub(in super::super) fn decode(
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Shape {
     pub(super) width: u32,
+    /// Rows of the whole block.
+    pub(super) height: u32,
     pub(super) rows: u32,
     pub(super) samples: usize,
     /// Bytes of a sample.
     pub(super) bytes: usize,
 }
 
-/// The most that a block's own image may have beyond the block's pixels before it is refused: files give the last
-/// strip or tile whole or cut, never many times larger.
-const SLACK: u64 = 1 << 20;
+/// Pixels that a block's own image may have beyond twice the block's before it is refused: files give the last strip or tile
+/// whole or cut, and pad small ones, but none is many times larger. What codecs charge to the budget covers it.
+const SLACK: u64 = 64 << 10;
 
 impl Shape {
     /// Checks the size that an image inside a block declares, before anything is allocated for it.
@@ -81,7 +84,7 @@ impl Shape {
     /// [`Error::Format`] where it is smaller than the rows asked for or far larger, or has other samples.
     pub(super) fn admit(&self, codec: &str, width: u64, height: u64, samples: u64) -> Result<()> {
         let pixels = width.saturating_mul(height);
-        let most = (u64::from(self.width) * u64::from(self.rows)).saturating_mul(4).saturating_add(SLACK);
+        let most = (u64::from(self.width) * u64::from(self.height)).saturating_mul(2).saturating_add(SLACK);
         if width < u64::from(self.width) || height < u64::from(self.rows) || pixels > most {
             return Err(Error::Format(format!(
                 "{codec}: an image of {width} x {height} pixels in a block of {} x {}",

@@ -92,22 +92,22 @@ impl<'a> Size<'a> {
         if tiles > most {
             return Err(Error::Format(format!("jpeg 2000: {tiles} tiles in {width} x {height} pixels")));
         }
-        for style in styles(self.stream, self.components) {
-            let precincts = precincts(style, width, height);
-            if precincts > most {
-                return Err(Error::Format(format!(
-                    "jpeg 2000: {precincts} precincts in {width} x {height} pixels"
-                )));
-            }
+        let mut precincts = 0;
+        each_style(self.stream, self.components, |style| {
+            precincts = precincts_of(style, width, height).max(precincts);
+        });
+        if precincts > most {
+            return Err(Error::Format(format!(
+                "jpeg 2000: {precincts} precincts in {width} x {height} pixels"
+            )));
         }
         Ok(())
     }
 }
 
-/// The coding styles (COD and COC, from their Scod or Scoc with the levels next) in the headers of the codestream and of its
-/// tile-parts.
-fn styles(stream: &[u8], components: u64) -> Vec<(u8, &[u8])> {
-    let mut styles = Vec::new();
+/// Finds the coding styles (COD and COC: Scod or Scoc, and what follows from the number of levels on) in the headers of the
+/// codestream and of its tile-parts.
+fn each_style<'a>(stream: &'a [u8], components: u64, mut found: impl FnMut((u8, &'a [u8]))) {
     // Where the marker lies, and where the next tile-part begins.
     let (mut at, mut next) = (2, 0);
     while let Some(&[0xff, marker]) = stream.get(at..at + 2) {
@@ -121,9 +121,9 @@ fn styles(stream: &[u8], components: u64) -> Vec<(u8, &[u8])> {
                     bytes => at.saturating_add(bytes),
                 };
             }
-            (0x52, [style, _, _, _, _, coding @ ..]) => styles.push((*style, coding)),
-            (0x53, [_, style, coding @ ..]) if components < 257 => styles.push((*style, coding)),
-            (0x53, [_, _, style, coding @ ..]) => styles.push((*style, coding)),
+            (0x52, [style, _, _, _, _, coding @ ..]) => found((*style, coding)),
+            (0x53, [_, style, coding @ ..]) if components < 257 => found((*style, coding)),
+            (0x53, [_, _, style, coding @ ..]) => found((*style, coding)),
             _ => {}
         }
         at += 2 + length.max(2);
@@ -132,11 +132,10 @@ fn styles(stream: &[u8], components: u64) -> Vec<(u8, &[u8])> {
             at = next.max(at + 2);
         }
     }
-    styles
 }
 
 /// The precincts of one component: without sizes of their own they are as large as can be.
-fn precincts((style, coding): (u8, &[u8]), width: u64, height: u64) -> u64 {
+fn precincts_of((style, coding): (u8, &[u8]), width: u64, height: u64) -> u64 {
     let (Some(&levels), true) = (coding.first(), style & 1 != 0) else { return 0 };
     let sizes = coding.get(5..).unwrap_or_default();
     let of = |(resolution, &size): (u32, &u8)| {
@@ -170,9 +169,10 @@ mod tests {
         stream.extend([0xff, 0x53, 0, 10, 1, 1, 0, 4, 4, 0, 1, 0x11]);
         stream.extend([0xff, 0x93, 1, 2, 3, 4, 0xff, 0xd9]);
         let size = Size::of(&stream).unwrap();
-        let counts: Vec<_> = styles(size.stream, 1).into_iter().map(|s| precincts(s, 64, 64)).collect();
+        let mut counts = Vec::new();
+        each_style(size.stream, 1, |style| counts.push(precincts_of(style, 64, 64)));
         assert_eq!(counts, [8 * 8 + 8 * 8 + 8 * 8, 32 * 32]);
-        let shape = Shape { width: 64, rows: 64, samples: 1, bytes: 1 };
+        let shape = Shape { width: 64, height: 64, rows: 64, samples: 1, bytes: 1 };
         let error = size.admit(shape).unwrap_err().to_string();
         assert!(error.contains("1024 precincts in 64 x 64"), "{error}");
         for cut in 0..stream.len() {

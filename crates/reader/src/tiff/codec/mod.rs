@@ -215,12 +215,12 @@ pub(super) fn scratch_bytes(spec: &BlockSpec, codec: Codec, out: u64) -> u64 {
             8 * (u64::from(spec.width) * spec.samples() as u64 + 16)
         }
         // Whole images and their coefficients, inside the libraries.
-        Codec::Jpeg | Codec::OldJpeg => image.saturating_mul(6).saturating_add(1 << 20),
+        Codec::Jpeg | Codec::OldJpeg => image.saturating_mul(6).saturating_add(2 << 20),
         #[cfg(feature = "jxl")]
         Codec::JpegXl => jxl::memory_bytes(image),
-        Codec::Jpeg2000 => image.saturating_mul(24).saturating_add(1 << 20),
-        Codec::Png | Codec::WebP => out.saturating_mul(3).saturating_add(1 << 20),
-        Codec::Lerc => out.saturating_mul(2).saturating_add(1 << 20),
+        Codec::Jpeg2000 => image.saturating_mul(24).saturating_add(4 << 20),
+        Codec::Png | Codec::WebP => out.saturating_mul(3).saturating_add(2 << 20),
+        Codec::Lerc => out.saturating_mul(3).saturating_add(2 << 20),
         _ => 0,
     }
 }
