@@ -84,8 +84,18 @@ fn every_lossless_format_keeps_the_pixels() {
     assert_eq!((&report["format"], &report["lossless"]), (&json!("jpeg"), &json!(false)));
     for (codec, is_lossless) in [("JPEG", false), ("LERC", true), ("LZW", true)] {
         let codec = format!("COMPRESS={codec}");
-        let tiff =
-            ["encode", "u8.npy", "t.txt", "--overwrite", "--to", "tiff", "--channels", "1-3", "--co", &codec];
+        let tiff = [
+            "encode",
+            "u8.npy",
+            "t.txt",
+            "--overwrite",
+            "--to",
+            "tiff",
+            "--channels",
+            "1-3",
+            "--co",
+            codec.as_str(),
+        ];
         assert_eq!(folder.json(&[&tiff[..], &["--json"]].concat())["lossless"], is_lossless, "{codec}");
     }
 }
