@@ -89,14 +89,16 @@ impl<T: Sample + Ord + Into<u32>> simd::Work for Narrow<'_, T> {
             }
         }
         let (min, max) = (min.iter().min(), max.iter().max());
-        *self.out = [min, max]
-            .map(|v| v.map_or(0.0, |v| v.to_f64()))
-            .into_iter()
-            .chain([total as f64, 0.0])
-            .collect::<Vec<_>>()[..]
-            .try_into()
-            .unwrap_or_default();
+        let [min, max] = [min, max].map(|v| v.map_or(0.0, |v| v.to_f64()));
+        *self.out = [min, max, total as f64, 0.0];
     }
+}
+
+fn narrow<T: Sample + Ord + Into<u32>>(n: usize) -> f64 {
+    let (noise, mut out) = (samples::<T>(n, 1, Data::Noise), [0.0; 4]);
+    let seconds = best(|| simd::run(Narrow { samples: &noise, out: &mut out }));
+    black_box(out);
+    seconds
 }
 
 /// How samples are spread.
@@ -238,12 +240,8 @@ fn kind<T: Sample>(channels: usize, only: &str) {
     let mut out = [0.0; 4];
     let plain = |samples: &[T], out: &mut [f64; 4]| best(|| simd::run(Plain::<T, false> { samples, out }));
     let naive = match T::DTYPE {
-        DataType::U8 => {
-            best(|| simd::run(Narrow::<u8> { samples: bytemuck::cast_slice(&noise), out: &mut out }))
-        }
-        DataType::U16 => {
-            best(|| simd::run(Narrow::<u16> { samples: bytemuck::cast_slice(&noise), out: &mut out }))
-        }
+        DataType::U8 => narrow::<u8>(n),
+        DataType::U16 => narrow::<u16>(n),
         _ => plain(&noise, &mut out),
     };
     black_box(out);
