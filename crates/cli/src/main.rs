@@ -12,12 +12,16 @@ mod args;
 mod commands;
 mod control;
 mod exit;
+mod frame;
 mod json;
+mod labels;
 mod memory;
 mod parse;
+mod picture_file;
 mod progress;
 mod resolve;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "info",
     "stats",
     "reduce",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 15] = [
     "decode",
     "compare",
     "checksum",
+    "preview",
     "generate",
     "verify",
     "formats",
@@ -35,7 +36,7 @@ fn short_help_fits_80_columns() {
 #[test]
 fn every_command_that_reads_takes_the_common_options() {
     let folder = Folder::new();
-    for command in ["info", "stats", "reduce", "mean", "convert"] {
+    for command in ["stats", "reduce", "mean", "convert", "preview"] {
         let text = String::from_utf8(folder.ok(&[command, "-h"])).unwrap();
         for flag in [
             "--window",

@@ -15,6 +15,7 @@ mod mean;
 mod memory;
 mod numpy;
 mod pictures;
+mod preview;
 mod pyramid;
 mod reduce;
 mod run_control;

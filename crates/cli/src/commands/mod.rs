@@ -12,6 +12,7 @@ mod generate;
 mod info;
 mod man;
 mod mean;
+mod preview;
 mod pyramid;
 mod reduce;
 mod sizes;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Decode(args) => decode::run(args, cancel),
         Command::Compare(args) => compare::run(args, cancel),
         Command::Checksum(args) => checksum::run(args, cancel),
+        Command::Preview(args) => preview::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),
         Command::Verify(args) => verify::run(args, cancel),
         Command::Formats(args) => formats::run(args),
