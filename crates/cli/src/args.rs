@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Checksum(Checksum),
     /// Make a small picture of an image of any size, or draw it in the terminal
     Preview(Box<Preview>),
+    /// Show how the samples of each channel are spread
+    Histogram(Box<Histogram>),
     /// Make a test image of any size
     Generate(Generate),
     /// Decode every block and say which are bad
@@ -147,6 +149,12 @@ pub(crate) struct Stats {
     /// Covariance and correlation of the channels
     #[arg(long)]
     pub(crate) covariance: bool,
+    /// Draw the histogram too: FILE.png, .jpg, .webp or .svg (one INPUT)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace an existing --plot
+    #[arg(long, requires = "plot")]
+    pub(crate) overwrite: bool,
     /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
     #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
     pub(crate) dtype: Option<String>,
@@ -371,6 +379,49 @@ pub(crate) struct Preview {
     pub(crate) terminal: Option<Terminal>,
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop histogram scan.tif
+  outcrop histogram scan.tif --plot scan.svg
+  outcrop histogram dem.tif --bins 100:0:4000 --nodata -9999 --csv
+
+Bins have equal width and hold their lower edge, the last one both, as NumPy's.
+In the terminal, bins that do not fit its width are shown together.")]
+pub(crate) struct Histogram {
+    /// Images to measure
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Bins; 256 from the least to the greatest sample, or one for each value
+    /// of 8 bits
+    #[arg(long, value_name = "BINS[:MIN:MAX]", allow_hyphen_values = true, value_parser = parse::histogram)]
+    pub(crate) bins: Option<outcrop::HistogramSpec>,
+    /// All channels together
+    #[arg(long)]
+    pub(crate) all_channels: bool,
+    /// One JSON object per input, as `stats --histogram` has it
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// One line per bin: file, channel, from, to, count
+    #[arg(long)]
+    pub(crate) csv: bool,
+    /// Draw it instead: FILE.png, .jpg, .webp or .svg (one INPUT)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv"])]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace an existing --plot
+    #[arg(long, requires = "plot")]
+    pub(crate) overwrite: bool,
     /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
     #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
     pub(crate) dtype: Option<String>,

@@ -9,6 +9,7 @@
 //! library for an answer and renders it. Nothing here touches a pixel.
 
 mod args;
+mod chart;
 mod commands;
 mod control;
 mod exit;

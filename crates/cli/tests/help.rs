@@ -2,7 +2,7 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "info",
     "stats",
     "reduce",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 16] = [
     "compare",
     "checksum",
     "preview",
+    "histogram",
     "generate",
     "verify",
     "formats",
@@ -36,7 +37,7 @@ fn short_help_fits_80_columns() {
 #[test]
 fn every_command_that_reads_takes_the_common_options() {
     let folder = Folder::new();
-    for command in ["stats", "reduce", "mean", "convert", "preview"] {
+    for command in ["stats", "reduce", "mean", "convert", "preview", "histogram"] {
         let text = String::from_utf8(folder.ok(&[command, "-h"])).unwrap();
         for flag in [
             "--window",

@@ -9,6 +9,7 @@ mod errors;
 mod faults;
 mod generate;
 mod help;
+mod histogram;
 mod info;
 mod invariance;
 mod mean;
