@@ -403,8 +403,8 @@ pub(crate) struct Histogram {
     /// Images to measure
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Bins; 256 from the least to the greatest sample, or one for each value
-    /// of 8 bits
+    /// Bins; by default one for each value of 8 bits, else at most 256 from the
+    /// least to the greatest sample, each of equally many integers
     #[arg(long, value_name = "BINS[:MIN:MAX]", allow_hyphen_values = true, value_parser = parse::histogram)]
     pub(crate) bins: Option<outcrop::HistogramSpec>,
     /// All channels together

@@ -34,8 +34,20 @@ fn the_numbers_are_those_of_stats() {
     let found = folder.json(&["histogram", "a.npy", "--json", "--all-channels"]);
     assert_eq!(found["all_channels"]["histogram"]["counts"].as_array().unwrap().len(), 256);
     assert_eq!(found["all_channels"]["histogram"]["max"], 256.0);
+    // Of integers each holds equally many values.
     let wide = folder.json(&["histogram", "b.npy", "--json"]);
-    assert_eq!(wide, folder.json(&["stats", "b.npy", "--json", "--histogram", "256"]));
+    let (channel, bins) = (&wide["channels"][0], &wide["channels"][0]["histogram"]);
+    let number = |json: &serde_json::Value| json.as_f64().unwrap();
+    let counts = bins["counts"].as_array().unwrap();
+    let width = (number(&bins["max"]) - number(&bins["min"])) / counts.len() as f64;
+    assert_eq!((number(&bins["min"]), width.fract()), (number(&channel["min"]), 0.0));
+    assert!(counts.len() <= 256 && number(&bins["max"]) > number(&channel["max"]), "{bins}");
+    assert_eq!(counts.iter().map(number).sum::<f64>(), 63.0);
+    let few = npy("<i4", &[1, 3], &[-5i32, 2, 4].map(i32::to_le_bytes).concat());
+    folder.write("few.npy", &few);
+    let text = String::from_utf8(folder.ok(&["histogram", "few.npy", "--csv"])).unwrap();
+    assert_eq!(text.lines().count(), 1 + 10);
+    assert!(text.contains("few.npy,1,-5.0,-4.0,1\n") && text.ends_with("few.npy,1,4.0,5.0,1\n"), "{text}");
 }
 
 #[test]

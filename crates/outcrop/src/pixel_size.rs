@@ -93,8 +93,8 @@ mod tests {
         // Degrees are no length.
         image.metadata.geo[1].1 = keys(2);
         assert_eq!(pixel_size(&image), None);
-        let ome = |attributes: &str| Some(format!("<Pixels SizeX=\"4\" {attributes}/>"));
-        image.metadata.ome_xml = ome("PhysicalSizeX=\"0.5\" PhysicalSizeXUnit=\"nm\" PhysicalSizeY=\"2\"");
+        let sizes = "PhysicalSizeX=\"0.5\" PhysicalSizeXUnit=\"nm\" PhysicalSizeY=\"2\"";
+        image.metadata.ome_xml = Some(format!("<Pixels SizeX=\"4\" {sizes}/>"));
         assert_eq!(pixel_size(&image), Some((0.5 * 1e-9, 2e-6)));
     }
 }

@@ -21,7 +21,7 @@ const ROWS: u64 = 8;
 /// The most columns of bars.
 const MOST_COLUMNS: usize = 128;
 
-/// One bin for each value of 8 bits, else 256 from the least to the greatest sample.
+/// One bin for each value of 8 bits, else at most 256 from the least to the greatest sample.
 pub(crate) fn default_bins(dtype: DataType) -> HistogramSpec {
     let range = match dtype {
         DataType::U8 => Some((0.0, 256.0)),
@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Histogram, cancel: &CancelToken) -> anyhow::Result<()> 
             mask: mask.get(),
             pooled: args.all_channels,
             histogram: Some(args.bins.unwrap_or(default_bins(image.dtype))),
+            whole_bins: args.bins.is_none(),
             ..MeasureOptions::default()
         };
         let answer = || -> outcrop::Result<_> {

@@ -70,6 +70,7 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
         let mut options = MeasureOptions { mask: mask.get(), ..options(args) };
         if plot.is_some() && options.histogram.is_none() {
             options.histogram = Some(histogram::default_bins(image.dtype));
+            options.whole_bins = true;
         }
         let answer = || -> outcrop::Result<_> {
             let region = resolve::region(&args.reading, &args.running, image)?;
