@@ -18,6 +18,7 @@ Examples:
   outcrop mean scan.tif mean.npy
   outcrop reduce max scan.tif max.npy --over c
   outcrop convert cube.hdr cube.npy
+  outcrop preview scan.tif scan.png
   outcrop encode scan.tif --window 0,0,512,512 --data-uri
   outcrop pack photos/ train.npz --resize 256 --crop 224 --labels folders
   outcrop generate squares test.npy --width 20000 --height 20000
@@ -61,6 +62,10 @@ pub(crate) enum Command {
     Checksum(Checksum),
     /// Pack pictures into one array for training (.npy, .npz)
     Pack(Box<Pack>),
+    /// Make a small picture of an image of any size, or draw it in the terminal
+    Preview(Box<Preview>),
+    /// Show how the samples of each channel are spread
+    Histogram(Box<Histogram>),
     /// Make a test image of any size
     Generate(Generate),
     /// Decode every block and say which are bad
@@ -150,6 +155,12 @@ pub(crate) struct Stats {
     /// Covariance and correlation of the channels
     #[arg(long)]
     pub(crate) covariance: bool,
+    /// Draw the histogram too: FILE.png, .jpg, .webp or .svg (one INPUT)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace an existing --plot
+    #[arg(long, requires = "plot")]
+    pub(crate) overwrite: bool,
     /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
     #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
     pub(crate) dtype: Option<String>,
@@ -402,6 +413,123 @@ pub(crate) struct Pack {
     /// Say what was packed as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop preview scan.tif
+  outcrop preview scan.tif scan.png --size 2048
+  outcrop preview ct.tif ct.jpg --stretch 0.5:99.5 --joint --gamma 1.4
+  outcrop preview dem.tif dem.png --colormap viridis --nodata -9999 --axes
+  outcrop preview slide.tif slide.png --scale-bar --pixel-size 0.25:um
+
+Without OUTPUT the picture is drawn in the terminal. Each pixel is the mean of
+the valid samples in its area, weighted by how much of each lies in it; where
+there are none it is transparent (white in JPEG). The smallest level that still
+has the size is read, or the full resolution where there is none; --level names
+one, and a --mask is of the full resolution. Percentiles are those of the means
+that are shown, by NumPy's linear rule, not of the full resolution. Without
+--channels the first three are shown as red, green and blue, or the first of
+fewer; a palette is shown in its colours, and where alpha is 0 there is no data.")]
+pub(crate) struct Preview {
+    /// Image to read
+    pub(crate) input: PathBuf,
+    /// Picture to write (.png, .jpg, .webp; - is standard output)
+    pub(crate) output: Option<PathBuf>,
+    /// The most pixels along the longer side; 1024, or what fits the terminal
+    #[arg(long, value_name = "N", value_parser = parse::preview_size)]
+    pub(crate) size: Option<u64>,
+    /// What becomes black and white: LOW:HIGH in percent, minmax or none
+    ///
+    /// `none` takes the whole range of the sample type (0 to 1 of floats). It
+    /// is the default for 8-bit samples; 2:98 is for all others.
+    #[arg(long, value_name = "STRETCH", allow_hyphen_values = true, value_parser = parse::stretch)]
+    pub(crate) stretch: Option<outcrop::Stretch>,
+    /// One stretch for all channels, not one for each
+    #[arg(long)]
+    pub(crate) joint: bool,
+    /// Brighten (above 1) or darken (below 1)
+    #[arg(long, value_name = "G", default_value_t = 1.0, allow_hyphen_values = true, value_parser = parse::gamma)]
+    pub(crate) gamma: f64,
+    /// Colours for one channel: gray, viridis, magma or turbo
+    #[arg(long, value_name = "NAME", value_parser = parse::colormap)]
+    pub(crate) colormap: Option<outcrop::ColorMap>,
+    /// Draw a bar of a round length
+    #[arg(long)]
+    pub(crate) scale_bar: bool,
+    /// How long a pixel of the full resolution is, such as 0.25:um
+    ///
+    /// Units are nm, um, mm, cm, m, km, in and ft. Without it the file must
+    /// say so: OME-XML, projected GeoTIFF, or pixels per inch or centimetre.
+    #[arg(long, value_name = "VALUE:UNIT", requires = "scale_bar", allow_hyphen_values = true,
+          value_parser = parse::pixel_size)]
+    pub(crate) pixel_size: Option<f64>,
+    /// Draw axes in pixels of the full resolution around the picture
+    #[arg(long)]
+    pub(crate) axes: bool,
+    /// Draw in the terminal this way: kitty, sixel, blocks, ascii; or none
+    ///
+    /// Also into a pipe. By default kitty's graphics or sixels where TERM,
+    /// TERM_PROGRAM or KITTY_WINDOW_ID say that the terminal has them; else
+    /// half blocks, in 24-bit colour where COLORTERM says so; shades of ASCII
+    /// with NO_COLOR. `none` draws nothing and says what would be shown.
+    #[arg(long, value_name = "HOW", hide_possible_values = true, conflicts_with = "output")]
+    pub(crate) terminal: Option<Terminal>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) running: Running,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  outcrop histogram scan.tif
+  outcrop histogram scan.tif --plot scan.svg
+  outcrop histogram dem.tif --bins 100:0:4000 --nodata -9999 --csv
+
+Bins have equal width and hold their lower edge, the last one both, as NumPy's.
+In the terminal, bins that do not fit its width are shown together.")]
+pub(crate) struct Histogram {
+    /// Images to measure
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Bins; by default one for each value of 8 bits, else at most 256 from the
+    /// least to the greatest sample, each of equally many integers
+    #[arg(long, value_name = "BINS[:MIN:MAX]", allow_hyphen_values = true, value_parser = parse::histogram)]
+    pub(crate) bins: Option<outcrop::HistogramSpec>,
+    /// All channels together
+    #[arg(long)]
+    pub(crate) all_channels: bool,
+    /// One JSON object per input, as `stats --histogram` has it
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// One line per bin: file, channel, from, to, count
+    #[arg(long)]
+    pub(crate) csv: bool,
+    /// Draw it instead: FILE.png, .jpg, .webp or .svg (one INPUT)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv"])]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace an existing --plot
+    #[arg(long, requires = "plot")]
+    pub(crate) overwrite: bool,
+    /// Sample type of a raw input: uint8 ... float64, u8 ... f64, <u2
+    #[arg(long, value_name = "T", help_heading = "Raw input", value_parser = parse::dtype_name)]
+    pub(crate) dtype: Option<String>,
+    #[command(flatten)]
+    pub(crate) validity: Validity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) running: Running,
 }
@@ -859,6 +987,15 @@ pub(crate) enum Progress {
     Bar,
     Plain,
     Json,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Terminal {
+    Kitty,
+    Sixel,
+    Blocks,
+    Ascii,
     None,
 }
 

@@ -9,15 +9,20 @@
 //! library for an answer and renders it. Nothing here touches a pixel.
 
 mod args;
+mod chart;
 mod commands;
 mod control;
 mod exit;
+mod frame;
 mod json;
+mod labels;
 mod memory;
 mod parse;
+mod picture_file;
 mod progress;
 mod resolve;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -138,6 +138,47 @@ pub(crate) fn scale(text: &str) -> Result<outcrop::ScaleBy, String> {
     outcrop::ScaleBy::parse(text).map_err(|e| e.to_string())
 }
 
+/// The longer side of a preview.
+pub(crate) fn preview_size(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(n) if (1..=65_535).contains(&n) => Ok(n),
+        _ => Err(format!("expected 1 to 65535 pixels, found `{text}`")),
+    }
+}
+
+/// `LOW:HIGH`, `minmax` or `none`.
+pub(crate) fn stretch(text: &str) -> Result<outcrop::Stretch, String> {
+    outcrop::Stretch::parse(text).map_err(|e| e.to_string())
+}
+
+/// An exponent above 0.
+pub(crate) fn gamma(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(gamma) if gamma > 0.0 && gamma.is_finite() => Ok(gamma),
+        _ => Err(format!("expected a number above 0, found `{text}`")),
+    }
+}
+
+/// Colours by name.
+pub(crate) fn colormap(text: &str) -> Result<outcrop::ColorMap, String> {
+    let known = outcrop::ColorMap::ALL;
+    let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|found| found.1);
+    found.ok_or_else(|| format!("expected {}, found `{text}`", known.map(|(name, _)| name).join(", ")))
+}
+
+/// `VALUE:UNIT`, in metres.
+pub(crate) fn pixel_size(text: &str) -> Result<f64, String> {
+    let wrong = || {
+        format!(
+            "expected a length above 0 and nm, um, mm, cm, m, km, in or ft, such as 0.25:um, found `{text}`"
+        )
+    };
+    let (value, unit) = text.split_once(':').ok_or_else(wrong)?;
+    let value: f64 = value.trim().parse().map_err(|_| wrong())?;
+    let metres = value * outcrop::metres(unit.trim()).ok_or_else(wrong)?;
+    if metres > 0.0 && metres.is_finite() { Ok(metres) } else { Err(wrong()) }
+}
+
 /// A difference: at least 0.
 pub(crate) fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse() {

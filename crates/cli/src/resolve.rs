@@ -179,12 +179,18 @@ pub(crate) fn open_at(
     (page, level): (u64, u64),
     bad_blocks: BadBlocks,
 ) -> anyhow::Result<Box<dyn Source>> {
-    let options = OpenOptions {
+    let options = OpenOptions { page, level, bad_blocks, ..reading_options(reading, dtype) };
+    outcrop::open(path, &options).with_context(|| path.display().to_string())
+}
+
+/// How an input is read.
+pub(crate) fn reading_options(reading: &Reading, dtype: Option<&str>) -> OpenOptions {
+    OpenOptions {
         from: reading.from,
-        page,
-        level,
+        page: reading.page.unwrap_or(0),
+        level: reading.level.unwrap_or(0),
         mask: false,
-        bad_blocks,
+        bad_blocks: reading.on_bad_block,
         expand_palette: reading.expand_palette,
         io: match reading.io {
             args::Io::Auto => IoMode::Auto,
@@ -198,8 +204,7 @@ pub(crate) fn open_at(
             big_endian: reading.raw.big_endian,
             interleave: reading.raw.interleave,
         },
-    };
-    outcrop::open(path, &options).with_context(|| path.display().to_string())
+    }
 }
 
 /// The part of an image that was asked for.

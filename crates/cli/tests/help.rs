@@ -2,7 +2,7 @@
 
 use crate::util::Folder;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "info",
     "stats",
     "reduce",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 16] = [
     "compare",
     "checksum",
     "pack",
+    "preview",
+    "histogram",
     "generate",
     "verify",
     "formats",
@@ -49,7 +51,7 @@ fn every_command_that_reads_takes_the_common_options() {
         "--interleave",
     ];
     let running = ["--threads", "--memory", "--chunk", "--progress"];
-    for command in ["info", "stats", "reduce", "mean", "convert"] {
+    for command in ["info", "stats", "reduce", "mean", "convert", "preview", "histogram"] {
         let text = String::from_utf8(folder.ok(&[command, "-h"])).unwrap();
         for flag in reading.iter().chain(&running) {
             assert!(text.contains(flag), "outcrop {command} -h lacks {flag}");

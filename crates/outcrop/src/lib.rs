@@ -1,7 +1,7 @@
 //! Images bigger than memory, in parallel and in bounded memory.
 //!
 //! An image is opened as a [`Source`], a [`Region`] says which part of it is meant, and a job answers: [`stats`],
-//! [`measure`], [`mean`], [`reduce_channels`], [`reduce_axes`], [`convert`], [`pack`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
+//! [`measure`], [`mean`], [`reduce_channels`], [`reduce_axes`], [`convert`], [`pack`], [`preview`]. Jobs run on a [`Runtime`], which owns the threads and the memory budget; none ever holds
 //! more than the budget, however large the image. Answers are exact and the same for every number of threads.
 //!
 //! ```
@@ -30,6 +30,8 @@ mod jobs;
 mod mask;
 mod output;
 mod overlapping;
+mod picture;
+mod pixel_size;
 mod place;
 mod region;
 mod turned;
@@ -38,12 +40,15 @@ mod validity;
 pub use jobs::{
     AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, CropAt, Ddof, Encoded, Figures,
     MeanOfAll, MeanOptions, MeasureOptions, Measured, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels,
-    PackOptions, Packed, Reduced, ScaleBy, Split, StatsOptions, checksum, compare, convert, decode, encode,
-    encode_bytes, lossless_format, mean, mean_of_all, measure, pack, pack_inputs, pack_list, pack_outputs,
-    reduce_axes, reduce_channels, stats, verify,
+    PackOptions, Packed, Preview, PreviewOptions, Reduced, ScaleBy, Split, StatsOptions, checksum, compare,
+    convert, decode, encode, encode_bytes, lossless_format, mean, mean_of_all, measure, pack, pack_inputs,
+    pack_list, pack_outputs, preview, preview_channels, preview_level, reduce_axes, reduce_channels, stats,
+    verify,
 };
 pub use mask::Mask;
 pub use output::{Output, Pyramid};
+pub use picture::{ColorMap, Look, Picture, Stretch};
+pub use pixel_size::{metres, pixel_size};
 pub use region::Region;
 pub use turned::Turn;
 pub use validity::{Nodata, ValidityOptions};
@@ -76,7 +81,7 @@ pub use outcrop_scheduler::{
 };
 #[doc(no_inline)]
 pub use outcrop_writer::{
-    Format as OutputFormat, Options as OutputOptions, Overwrite, PictureFormat, PictureOptions, base64_len,
-    encode_picture, remove_unfinished,
+    Format as OutputFormat, Options as OutputOptions, Overwrite, PartialFile, PictureFormat, PictureOptions,
+    base64_len, encode_picture, remove_unfinished,
     tiff::{Arrangement, BigTiff, Blocks, Compression, Predictor, TiffOptions},
 };

@@ -88,7 +88,7 @@ fn fitting(mask: &Image, name: &str, image: &Image, channels: &Channels) -> Resu
 }
 
 /// The first channel that is declared as alpha; `extra_samples` speaks of the last channels.
-fn alpha_of(image: &Image) -> Result<u64> {
+pub(crate) fn alpha_of(image: &Image) -> Result<u64> {
     let extra = &image.metadata.extra_samples;
     let first = image.extent.channels.saturating_sub(extra.len() as u64);
     let alpha = (first..).zip(extra).find(|(_, code)| matches!(code, 1 | 2)).map(|(c, _)| c);

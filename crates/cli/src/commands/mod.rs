@@ -9,16 +9,19 @@ mod encode;
 mod figures;
 mod formats;
 mod generate;
+mod histogram;
 mod info;
 mod man;
 mod mean;
 mod pack;
+mod preview;
 mod pyramid;
 mod reduce;
 mod sizes;
 mod stats;
 mod verify;
 
+pub(crate) use histogram::channels as histogram_channels;
 use outcrop::CancelToken;
 
 use crate::args::{Cli, Command};
@@ -37,6 +40,8 @@ pub(crate) fn run(cli: &Cli, cancel: &CancelToken) -> anyhow::Result<()> {
         Command::Compare(args) => compare::run(args, cancel),
         Command::Checksum(args) => checksum::run(args, cancel),
         Command::Pack(args) => pack::run(args, cancel),
+        Command::Preview(args) => preview::run(args, cancel),
+        Command::Histogram(args) => histogram::run(args, cancel),
         Command::Generate(args) => generate::run(args, cancel),
         Command::Verify(args) => verify::run(args, cancel),
         Command::Formats(args) => formats::run(args),

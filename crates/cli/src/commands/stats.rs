@@ -5,13 +5,14 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
-use outcrop::{CancelToken, CovarianceMatrix, Image, MeasureOptions, Measured, Region};
+use outcrop::{CancelToken, CovarianceMatrix, Image, MeasureOptions, Measured, PercentileSpec, Region};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::args::Stats;
+use crate::chart::Plot;
 use crate::commands::figures::{self, Figures};
-use crate::commands::info;
+use crate::commands::{histogram, info};
 use crate::json::{self, Float, SCHEMA};
 use crate::resolve::{self, Session};
 
@@ -45,7 +46,7 @@ struct Matrices {
 /// Measures each input.
 pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
     let what = format!(
-        "stats {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "stats {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         args.reading,
         args.dtype,
         args.validity,
@@ -54,16 +55,23 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
         (args.all_channels, args.moments, args.unique),
         (args.covariance, args.ddof),
         args.method,
+        args.plot.is_some(),
     );
     let inputs: Vec<_> =
         args.inputs.iter().map(|path| path.as_path()).chain(args.validity.mask.as_deref()).collect();
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
+    let asked = Asked { pooled: args.all_channels, percentiles: args.percentiles.as_ref(), ddof: args.ddof };
+    let mut plot = Plot::create(args.plot.as_deref(), args.overwrite, &args.inputs, &args.running)?;
     let mut shown = 0;
     let done = resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
         let image = source.image();
         let mask = resolve::mask(&args.validity, image)?;
-        let options = MeasureOptions { mask: mask.get(), ..options(args) };
+        let mut options = MeasureOptions { mask: mask.get(), ..options(args) };
+        if plot.is_some() && options.histogram.is_none() {
+            options.histogram = Some(histogram::default_bins(image.dtype));
+            options.whole_bins = true;
+        }
         let answer = || -> outcrop::Result<_> {
             let region = resolve::region(&args.reading, &args.running, image)?;
             let found = outcrop::measure(&session.runtime, &*source, &region, &options)?;
@@ -73,13 +81,19 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
         if session.is_planned(&answer) {
             return Ok(());
         }
-        let (region, found) = answer.with_context(|| path.display().to_string())?;
+        let (region, mut found) = answer.with_context(|| path.display().to_string())?;
         session.note_bad(path);
+        if let Some(plot) = plot.take() {
+            plot.draw(image, &found)?;
+            if args.histogram.is_none() {
+                found.figures.iter_mut().for_each(|figures| figures.histogram = None);
+            }
+        }
         session.say_passes(found.passes);
         if args.json {
-            return json::print(&report(args, info::summary(path, image, &region)?, found));
+            return json::print(&report(&asked, info::summary(path, image, &region)?, &found));
         }
-        let (channels, covariance) = split(args, &found);
+        let (channels, covariance) = split(&asked, &found);
         let mut text = String::new();
         if args.csv {
             if shown == 0 {
@@ -121,11 +135,11 @@ fn options(args: &Stats) -> MeasureOptions<'static> {
 }
 
 /// The figures of each channel or of all, and the matrices.
-fn split(args: &Stats, found: &Measured) -> (Vec<Figures>, Option<Matrices>) {
+fn split(asked: &Asked<'_>, found: &Measured) -> (Vec<Figures>, Option<Matrices>) {
     let numbers: Vec<u64> = found.channels.indices().iter().map(|c| c + 1).collect();
     let of = |(i, figures)| {
-        let index = (!args.all_channels).then(|| numbers.get(i).copied()).flatten();
-        Figures::new(index, figures, &found.edges, args.percentiles.as_ref(), args.ddof)
+        let index = (!asked.pooled).then(|| numbers.get(i).copied()).flatten();
+        Figures::new(index, figures, &found.edges, asked.percentiles, asked.ddof)
     };
     let figures = found.figures.iter().enumerate().map(of).collect();
     let rows = |m: &[Vec<Option<f64>>]| m.iter().map(|r| r.iter().map(|v| v.map(Float)).collect()).collect();
@@ -138,15 +152,24 @@ fn split(args: &Stats, found: &Measured) -> (Vec<Figures>, Option<Matrices>) {
     (figures, found.covariance.as_ref().map(matrices))
 }
 
-fn report(args: &Stats, image: Json, found: Measured) -> Report {
-    let (mut figures, covariance) = split(args, &found);
-    let (channels, all_channels) =
-        if args.all_channels { (None, figures.pop()) } else { (Some(figures), None) };
+/// What decides how figures are shown.
+#[derive(Default)]
+pub(crate) struct Asked<'a> {
+    /// Figures of all channels together.
+    pub(crate) pooled: bool,
+    pub(crate) percentiles: Option<&'a PercentileSpec>,
+    pub(crate) ddof: u64,
+}
+
+/// The answer for one input, as JSON has it.
+pub(crate) fn report(asked: &Asked<'_>, image: Json, found: &Measured) -> impl Serialize {
+    let (mut figures, covariance) = split(asked, found);
+    let (channels, all_channels) = if asked.pooled { (None, figures.pop()) } else { (Some(figures), None) };
     Report {
         schema: SCHEMA,
         image,
         passes: found.passes,
-        ddof: args.ddof,
+        ddof: asked.ddof,
         channels,
         all_channels,
         covariance,
@@ -154,7 +177,7 @@ fn report(args: &Stats, image: Json, found: Measured) -> Report {
 }
 
 /// The line above a table, where there are several.
-fn heading(path: &Path, image: &Image, region: &Region) -> String {
+pub(crate) fn heading(path: &Path, image: &Image, region: &Region) -> String {
     let e = image.extent;
     let window = region.window.map_or(String::new(), |w| format!(", window {w}"));
     let name = path.to_string_lossy().replace(char::is_control, " ");

@@ -1,10 +1,8 @@
 //! [`Lines`]: a percentile of each row or column, sorted whole.
 
-use outcrop_core::{Chunk, Error, Rect, Reduce, Result, Sample, Value, with_dtype};
+use outcrop_core::{Chunk, Error, Rect, Reduce, Result, Sample, with_dtype};
 
 use super::axis::Over;
-use super::key::key;
-use super::percentile::interpolate;
 use super::quantile::{Method, Percentile};
 use super::rows::rows;
 use crate::exact::Exact;
@@ -104,23 +102,10 @@ impl Lines {
             let valid = &mut samples[line * length..][..filled[line]];
             results[first + line] = match nan[line] && propagates {
                 true => Some(Exact::Special(f64::NAN)),
-                false => self.of(valid),
+                false => self.percentile.select(self.method, valid),
             };
         }
         Ok(())
-    }
-
-    fn of<T: Sample>(&self, samples: &mut [T]) -> Option<Exact> {
-        let last = samples.len().checked_sub(1)?;
-        let place = self.percentile.place(samples.len() as u64, self.method);
-        let (_, low, above) = samples.select_nth_unstable_by_key(place.low as usize, |s| key(*s));
-        let low = Value::of(*low);
-        // The next order statistic is the least of those above.
-        let high = match place.is_sample() || place.low as usize == last {
-            true => low,
-            false => above.iter().min_by_key(|s| key(**s)).map_or(low, |s| Value::of(*s)),
-        };
-        Some(interpolate(low, high, &place))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reductions: many samples in, a few exact numbers out.
 
+mod area;
+mod area_sums;
 mod axis;
 mod both;
 pub(crate) mod cell;
@@ -20,6 +22,7 @@ mod stats;
 mod tables;
 mod unique;
 
+pub use area::{AreaMean, AreaPartial};
 pub use axis::{AxesPartial, Over, ReduceAxes};
 pub use both::{Both, Maybe};
 pub use compare::{Compare, ComparePartial, Comparison, Difference};

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 
 use num_bigint::BigInt;
-use outcrop_core::{DataType, Error, Result, Value, with_dtype};
+use outcrop_core::{DataType, Error, Result, Sample, Value, with_dtype};
 
-use super::key::value;
+use super::key::{key, value};
 use super::percentile_pass::{PercentilePartial, PercentilePass};
-use super::quantile::{PercentileSpec, Place};
+use super::quantile::{Method, Percentile, PercentileSpec, Place};
 use crate::exact::{BigSum, Exact};
 use crate::validity::{NanPolicy, Validity};
 
@@ -173,6 +173,22 @@ fn digits(bits: u32, groups: u64, prefixes: u64) -> Vec<u32> {
     let mut digits = vec![first];
     digits.extend((0..passes).map(|i| (rest * (i + 1)) / passes - (rest * i) / passes));
     digits
+}
+
+impl Percentile {
+    /// The percentile of samples that are held in memory, none of them NaN; `None` of none. Their order changes.
+    pub fn select<T: Sample>(&self, method: Method, samples: &mut [T]) -> Option<Exact> {
+        let last = samples.len().checked_sub(1)?;
+        let place = self.place(samples.len() as u64, method);
+        let (_, low, above) = samples.select_nth_unstable_by_key(place.low as usize, |s| key(*s));
+        let low = Value::of(*low);
+        // The next order statistic is the least of those above.
+        let high = match place.is_sample() || place.low as usize == last {
+            true => low,
+            false => above.iter().min_by_key(|s| key(**s)).map_or(low, |s| Value::of(*s)),
+        };
+        Some(interpolate(low, high, &place))
+    }
 }
 
 pub(crate) fn interpolate(low: Value, high: Value, place: &Place) -> Exact {

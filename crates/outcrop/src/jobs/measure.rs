@@ -30,6 +30,9 @@ pub struct MeasureOptions<'a> {
     pub percentiles: Option<PercentileSpec>,
     /// A histogram. A range that is not given reaches from the least to the greatest sample of all channels.
     pub histogram: Option<HistogramSpec>,
+    /// Where that range is not given, bins for integers hold equally many values each: no more bins than asked for, and a
+    /// range that may end after the greatest sample.
+    pub whole_bins: bool,
     /// How often each value of integer classes occurs.
     pub unique: bool,
     /// The covariance and correlation of the channels, with divisor valid - ddof.
@@ -120,7 +123,12 @@ pub fn measure(
 
     let (histogram, binned) = match (known, spec) {
         (None, Some(spec)) => {
-            let kernel = histogram(spec, range_of(&each)?)?;
+            let range = range_of(&each)?;
+            let (bins, range) = match options.whole_bins && !image.dtype.is_float() {
+                true => whole_bins(spec.bins, range),
+                false => (spec.bins, range),
+            };
+            let kernel = Histogram::new(bins, range, validity.clone())?;
             let binned = counted.as_ref().and_then(|counted| kernel.of_counted(counted));
             (Some(kernel), binned)
         }
@@ -229,6 +237,14 @@ impl Open {
         }
         Ok(())
     }
+}
+
+/// At most so many bins for the integers of a range, as many integers in each.
+fn whole_bins(most: usize, (min, max): (f64, f64)) -> (usize, (f64, f64)) {
+    let values = max - min + 1.0;
+    let width = (values / most as f64).ceil();
+    let bins = (values / width).ceil();
+    (bins as usize, (min, min + bins * width))
 }
 
 /// The range of a histogram over all channels: as NumPy's, 0 to 1 where nothing is valid.

@@ -8,6 +8,7 @@ mod encode;
 mod mean;
 mod measure;
 mod pack;
+mod preview;
 mod reduce;
 mod stats;
 mod turn;
@@ -24,6 +25,7 @@ pub use pack::{
     CropAt, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels, PackOptions, Packed, Split, pack,
     pack_inputs, pack_list, pack_outputs,
 };
+pub use preview::{Preview, PreviewOptions, preview, preview_channels, preview_level};
 pub use reduce::{AxisReduction, ChannelReduction, Reduced, reduce_axes, reduce_channels};
 pub use stats::{MeanOfAll, StatsOptions, mean_of_all, stats};
 pub use verify::verify;
