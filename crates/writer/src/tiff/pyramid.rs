@@ -278,6 +278,7 @@ fn copy_level(
                 buffer.resize(part as usize)?;
                 from.read_exact_at(buffer.bytes_mut(), offset + copied)?;
                 to.write_all_at(buffer.bytes(), end + copied)?;
+                to.begin_write_out(end + copied, part);
                 copied += part;
             }
             places.push((end, length));
