@@ -256,7 +256,8 @@ impl Runtime {
                         match worked.and_then(|()| unwound(commit)) {
                             Ok(()) => {
                                 *done += 1;
-                                self.meter.done(plan.bytes_each, 1);
+                                self.meter.decoded(1);
+                                self.meter.done(plan.bytes_each);
                                 let advanced = Event::Advanced { chunks: 1, bytes: plan.bytes_each };
                                 self.options.observer.event(advanced);
                             }

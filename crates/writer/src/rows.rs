@@ -155,6 +155,13 @@ impl Sink for RowsSink {
             }
             RowsSink::start_stream(stream, &mut self.header)?.write_all(encoded.bytes())?;
         }
+        if let Some((file, start)) = &self.encoder.place
+            && rect.right() == self.encoder.extent.width
+        {
+            // Its rows are whole now, also where chunks are narrower.
+            let rows = self.encoder.offset(rect.y, 0)..self.encoder.offset(rect.bottom(), 0);
+            file.begin_write_out(start + rows.start, rows.end - rows.start);
+        }
         self.pixels_done += rect.area();
         self.last = rect;
         Ok(())

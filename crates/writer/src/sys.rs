@@ -33,14 +33,14 @@ pub(crate) fn file_size_limit() -> u64 {
 /// Has the system begin to write these bytes to disk, without waiting: the sync at the end then finds little left
 /// to do. Only a hint; a failure is that sync's to tell.
 #[cfg(target_os = "linux")]
-pub(crate) fn begin_write_out(file: &File, offset: u64, len: usize) {
+pub(crate) fn begin_write_out(file: &File, offset: u64, len: u64) {
     let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else { return };
     // SAFETY: the descriptor is open for as long as `file` is borrowed; the call takes no memory of ours.
     unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn begin_write_out(_: &File, _: u64, _: usize) {}
+pub(crate) fn begin_write_out(_: &File, _: u64, _: u64) {}
 
 /// Takes the disk's space for the first `len` bytes of a file, which keeps its length. `Unsupported` where the file
 /// system does not know that.

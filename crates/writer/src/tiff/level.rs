@@ -100,6 +100,7 @@ pub(super) fn append(
         return Err(too_large(after));
     }
     file.write_all_at(data, end)?;
+    file.begin_write_out(end, data.len() as u64);
     let (mut at, mut places) = (end, Vec::new());
     for run in layout.runs(rect)? {
         places.clear();

@@ -379,6 +379,7 @@ impl Copying<'_> {
                     .read_exact_at(&mut bytes[lead + part..], offset + u64::from(length) - tail as u64)?;
             }
             self.to.write_all_at(bytes, end)?;
+            self.to.begin_write_out(end, bytes.len() as u64);
             end += bytes.len() as u64;
             copied += part as u64;
             lead = 0;
