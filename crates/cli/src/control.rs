@@ -69,6 +69,7 @@ fn plan_json(plan: &PlanFacts) -> Json {
         "bytes_to_read": plan.bytes_to_read,
         "bytes_to_decode": plan.bytes_to_decode,
         "bytes_to_write": plan.bytes_to_write,
+        "output_variant": plan.variant,
         "decode_amplification": plan.amplification,
         "chunk_bytes": plan.chunk_bytes,
         "partial_bytes": plan.partial_bytes,
@@ -100,7 +101,8 @@ fn plan_text(plan: &PlanFacts) -> String {
         "decode at most",
         format!("{}, each block {:.2} times", bytes(plan.bytes_to_decode), plan.amplification),
     );
-    line("write at most", plan.bytes_to_write.map_or("unknown".into(), bytes));
+    let variant = plan.variant.map_or(String::new(), |variant| format!(", {variant}"));
+    line("write at most", plan.bytes_to_write.map_or("unknown".into(), bytes) + &variant);
     line("memory per chunk", bytes(plan.chunk_bytes));
     line("memory per worker", bytes(plan.partial_bytes));
     line(

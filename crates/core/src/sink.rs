@@ -33,6 +33,11 @@ pub trait Sink: Send {
         Ok(None)
     }
 
+    /// The variant of the format that was chosen, where there are several (`TIFF`, `BigTIFF`).
+    fn variant(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The most bytes that the finished output takes; `None` where nobody knows.
     fn bytes_bound(&self) -> Option<u64> {
         None

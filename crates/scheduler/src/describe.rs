@@ -31,6 +31,8 @@ pub struct PlanFacts {
     pub bytes_to_decode: u64,
     /// Bytes that the output takes at most: 0 without one, `None` where its format cannot say.
     pub bytes_to_write: Option<u64>,
+    /// The variant of the output's format that was chosen, where there are several (`TIFF`, `BigTIFF`).
+    pub variant: Option<&'static str>,
     /// How often a block of the first input is decoded, on average.
     pub amplification: f64,
     /// Bytes that a chunk in flight holds at most.
@@ -98,6 +100,7 @@ impl PlanFacts {
             bytes_to_read: plan.bytes_to_read(),
             bytes_to_decode: plan.bytes_to_decode(),
             bytes_to_write: plan.bytes_to_write(),
+            variant: plan.variant(),
             amplification: plan.amplification(),
             chunk_bytes: plan.chunk_bytes(),
             partial_bytes: plan.partial_bytes(),

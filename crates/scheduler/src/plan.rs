@@ -34,6 +34,7 @@ pub struct Plan {
     amplification: f64,
     stored_bound: u64,
     output_bound: Option<u64>,
+    variant: Option<&'static str>,
     blocks: Vec<Blocks>,
     passes: usize,
 }
@@ -106,7 +107,7 @@ impl Plan {
         let encoded = sink.encoder().cost(grid.shape());
         plan.chunk_bytes = plan.chunk_bytes.saturating_add(made).saturating_add(encoded);
         plan.output = Some(output);
-        plan.output_bound = sink.bytes_bound();
+        (plan.output_bound, plan.variant) = (sink.bytes_bound(), sink.variant());
         Ok(plan)
     }
 
@@ -156,6 +157,7 @@ impl Plan {
             amplification: if first.extent.rect().is_empty() { 1.0 } else { amplification },
             stored_bound: stored,
             output_bound: None,
+            variant: None,
             blocks: all_blocks,
             passes: 1,
             grid,
@@ -226,6 +228,11 @@ impl Plan {
     /// Bytes that the output takes at most: 0 for jobs that write nothing, `None` where the sink cannot say.
     pub fn bytes_to_write(&self) -> Option<u64> {
         if self.output.is_some() { self.output_bound } else { Some(0) }
+    }
+
+    /// The variant of the output's format that was chosen, where there are several.
+    pub fn variant(&self) -> Option<&'static str> {
+        self.variant
     }
 
     /// The name and the absence of an output among the [facts](Plan::facts).

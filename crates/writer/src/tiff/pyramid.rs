@@ -19,7 +19,7 @@ use outcrop_core::{
 use super::directory::Laid;
 use super::encode::BlockEncoder;
 use super::level::{Level, append, note, passes_4_gib, too_large};
-use super::sink::{big_notice, is_big, left_out};
+use super::sink::{big_notice, is_big, left_out, variant};
 use super::{Blocks, Compression, TiffOptions};
 use crate::{OutputImage, Overwrite, PartialFile, Positioned};
 
@@ -55,6 +55,8 @@ pub(super) struct Shared {
     pub(super) cloud: Option<Cloud>,
     /// The most bytes that the output takes.
     bound: u64,
+    /// Whether its offsets have 64 bits.
+    big: bool,
 }
 
 pub(super) struct Cloud {
@@ -184,7 +186,7 @@ impl TiffPyramid {
         let levels =
             levels.into_iter().zip(laid).map(|(level, laid)| Placed { encoder: level.encoder, laid });
         let mut shared =
-            Shared { file, levels: levels.collect(), state: Mutex::default(), cloud, bound: largest };
+            Shared { file, levels: levels.collect(), state: Mutex::default(), cloud, bound: largest, big };
         shared.state = Mutex::new(shared.restore(state, resume)?);
         Ok(TiffPyramid { shared: Arc::new(shared), notices })
     }
@@ -436,6 +438,10 @@ impl Sink for PairSink {
 
     fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
         self.shared.state(self.level).map(Some)
+    }
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(variant(self.shared.big))
     }
 
     /// That of the whole output, which the first sink answers for.

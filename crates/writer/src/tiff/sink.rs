@@ -71,6 +71,11 @@ pub(super) fn is_big(options: &TiffOptions, fits: bool) -> bool {
     }
 }
 
+/// The name of the variant with offsets of 64 bits, or of the other.
+pub(super) fn variant(big: bool) -> &'static str {
+    if big { "BigTIFF" } else { "TIFF" }
+}
+
 /// What is said where the choice was ours.
 pub(super) fn big_notice(options: &TiffOptions, big: bool, bound: u64) -> Option<String> {
     (big && options.bigtiff == BigTiff::Auto).then(|| format!("BigTIFF, as the file may reach {bound} bytes"))
@@ -107,6 +112,10 @@ impl Sink for TiffSink {
 
     fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
         self.state().map(Some)
+    }
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(variant(self.laid.big))
     }
 
     fn bytes_bound(&self) -> Option<u64> {
