@@ -194,7 +194,7 @@ fn by_imagecodecs(encode: &str, plain: &[u8], (_, samples, dtype): Kind) -> Opti
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(plain).unwrap();
+    child.stdin.take().expect("it is piped").write_all(plain).unwrap();
     let done = child.wait_with_output().unwrap();
     assert!(done.status.success(), "imagecodecs: {encode}");
     Some(done.stdout)

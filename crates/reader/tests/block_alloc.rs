@@ -168,7 +168,7 @@ fn headers_that_claim_more_than_the_block_take_no_memory() {
         ("JPEG, large", 7, patched(jpeg, &[0xff, 0xc0], 5, &[0xff, 0xff, 0xff, 0xff])),
         ("JPEG, wide", 7, patched(jpeg, &[0xff, 0xc0], 7, &[0xff, 0xff])),
         ("JPEG 2000, large", 34712, patched(j2k, size, 6, &[large, large].concat())),
-        ("JPEG 2000, tiny tiles", 34712, patched(j2k, size, 6, &[0, 0, 4, 0, 0, 0, 4, 0])),
+        ("JPEG 2000, tiny tiles", 34712, patched(j2k, size, 6, &[0, 0, 0, 200, 0, 0, 0, 200])),
         (
             "JPEG 2000, far tiles",
             34712,
