@@ -3,8 +3,6 @@
 //! Exact sums (`reduce/exact`) and the mean of three 8-bit channels (`map/avx2`) choose kernels of their own.
 //! `OUTCROP_VECTORS=baseline` in the environment turns all of them off: results are the same, as tests and benches show.
 
-use std::sync::LazyLock;
-
 /// A computation that the compiler may vectorise; `run` must be `#[inline(always)]` to be compiled for both.
 pub trait Work {
     /// Does it. The result must not depend on how it was compiled (no fused operation unless written as one).
@@ -16,7 +14,7 @@ pub trait Work {
 pub fn detected() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        static DETECTED: LazyLock<bool> = LazyLock::new(|| {
+        static DETECTED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
             let wanted = std::env::var_os("OUTCROP_VECTORS").is_none_or(|v| v != "baseline");
             wanted && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
         });

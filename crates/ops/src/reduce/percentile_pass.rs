@@ -51,9 +51,12 @@ pub struct PercentilePartial {
     nodata: Option<Vec<usize>>,
 }
 
+/// Counters, and the NaN samples of each group.
+type Settled<'a> = (Cow<'a, [u64]>, Cow<'a, [u64]>);
+
 impl PercentilePartial {
     /// The counters and the NaN samples of each group, with what is in the tables.
-    fn settled(&self) -> (Cow<'_, [u64]>, Cow<'_, [u64]>) {
+    fn settled(&self) -> Settled<'_> {
         if self.tables.is_none() && self.nodata.is_none() {
             return ((&self.counts).into(), (&self.nan).into());
         }
@@ -177,10 +180,7 @@ impl PercentilePass {
     ///
     /// # Errors
     /// [`Error::Usage`] where the partial is of another pass.
-    pub(super) fn totals<'a>(
-        &self,
-        partial: &'a PercentilePartial,
-    ) -> Result<(Cow<'a, [u64]>, Cow<'a, [u64]>)> {
+    pub(super) fn totals<'a>(&self, partial: &'a PercentilePartial) -> Result<Settled<'a>> {
         if partial.stage != self.stage || partial.counts.len() != self.counters() {
             return Err(Error::Usage("the partial is of another pass over the percentiles".into()));
         }

@@ -57,7 +57,7 @@ pub(super) fn add_u8<const NODATA: bool>(
                     }
                 }
             }
-            let [min, max, left]: [[u8; 32]; 3] = [min, max, left].map(|v| bytemuck::cast(v));
+            let [min, max, left]: [[u8; 32]; 3] = [min, max, left].map(bytemuck::cast);
             let sums: [[u16; 16]; 2] = bytemuck::cast(sums);
             let squares: [[u32; 8]; 4] = bytemuck::cast(squares);
             for (e, t) in totals[32 * j..][..32].iter_mut().enumerate() {
@@ -115,7 +115,7 @@ pub(super) fn add_u16<const NODATA: bool>(
                     upper[i] = _mm256_add_epi32(upper[i], _mm256_srli_epi32::<16>(square));
                 }
             }
-            let [min, max, left]: [[u16; 16]; 3] = [min, max, left].map(|v| bytemuck::cast(v));
+            let [min, max, left]: [[u16; 16]; 3] = [min, max, left].map(bytemuck::cast);
             let sums: [[i32; 8]; 2] = bytemuck::cast(sums);
             let [lower, upper]: [[[u32; 8]; 2]; 2] = [bytemuck::cast(lower), bytemuck::cast(upper)];
             for (e, t) in totals[16 * j..][..16].iter_mut().enumerate() {
