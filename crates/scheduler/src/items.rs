@@ -91,6 +91,9 @@ impl ItemsPlan {
     }
 }
 
+/// Saves what the sink has committed: so many items.
+type Save<'a, S> = dyn Fn(&mut dyn ItemSink<S>, u64) -> Result<()> + 'a;
+
 struct Slot<S> {
     /// Dropped before the permit.
     data: S,
@@ -170,7 +173,7 @@ impl Runtime {
         plan: &ItemsPlan,
         items: &I,
         sink: &mut dyn ItemSink<I::Slot>,
-        save: &dyn Fn(&mut dyn ItemSink<I::Slot>, u64) -> Result<()>,
+        save: &Save<'_, I::Slot>,
     ) -> Result<()> {
         let most = self.options.threads.saturating_mul(2).saturating_add(2);
         let due = || self.checkpoint().is_some_and(crate::Checkpoint::is_due);

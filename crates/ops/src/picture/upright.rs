@@ -273,12 +273,12 @@ mod tests {
 
     #[test]
     fn sixteen_bits_give_their_upper_byte_and_alpha_goes() {
-        let mut scratch = Buffer::new();
+        let (mut scratch, mut other) = (Buffer::new(), Buffer::new());
         let stored = [0x1234u16, 0xff00, 0x00ff, 7];
         let pixels = Pixels::contiguous(&stored, [1, 1, 4]).unwrap();
         let made = upright(pixels, Inks::Rgb, 1, Mode::Rgb, &mut scratch).unwrap();
         assert_eq!((made.dtype, &*made.samples), (DataType::U8, &[0x12, 0xff, 0][..]));
-        let kept = upright(pixels, Inks::Rgb, 1, Mode::Keep, &mut scratch).unwrap();
+        let kept = upright(pixels, Inks::Rgb, 1, Mode::Keep, &mut other).unwrap();
         assert_eq!((kept.dtype, kept.shape), (DataType::U16, [1, 1, 4]));
     }
 }
