@@ -205,9 +205,8 @@ fn large_files_pass_in_bounded_memory() {
     assert!(used < 110.0, "{used} MiB");
 }
 
-/// NumPy and OpenCV read what was encoded: `OUTCROP_PYTHON=python3 cargo test -p outcrop-cli -- --ignored opencv`.
+/// NumPy and OpenCV read what was encoded, where `OUTCROP_PYTHON` names a Python that has them.
 #[test]
-#[ignore = "needs Python with NumPy and OpenCV; scripts/test --full runs it"]
 fn numpy_and_opencv_read_the_texts() {
     let Ok(python) = std::env::var("OUTCROP_PYTHON") else {
         println!("skipped: OUTCROP_PYTHON names no Python with NumPy and OpenCV");
