@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::{Colours, Head, HeadReader, exif};
 
 fn broken(e: DecodeErrors) -> Error {
-    Error::Format(format!("jpeg: {e:?}"))
+    Error::Format(format!("jpeg: {}", format!("{e:?}").trim_end()))
 }
 
 /// A decoder that has read the headers, and the colours that it will give. Strict: otherwise a cut stream ends in gray

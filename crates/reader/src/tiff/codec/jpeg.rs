@@ -21,7 +21,7 @@ pub(super) fn decode(
 ) -> Result<()> {
     let Buffers { stored: joined, image } = buffers;
     let stream = assemble(spec, codec, stored, joined);
-    let broken = |e| Error::Format(format!("jpeg: {e:?}"));
+    let broken = |e| Error::Format(format!("jpeg: {}", format!("{e:?}").trim_end()));
 
     let size = Header::of(stream)?;
     let height = if size.height == 0 { u64::from(shape.rows) } else { u64::from(size.height) };
