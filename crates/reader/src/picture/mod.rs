@@ -95,10 +95,6 @@ impl Head {
         };
         colours + u64::from(self.alpha)
     }
-
-    fn pixels(&self) -> u64 {
-        self.width.saturating_mul(self.height)
-    }
 }
 
 /// A picture that was opened.

@@ -36,7 +36,7 @@ pub(super) fn head(reader: HeadReader<'_>) -> Result<Head> {
         work_bytes: 0,
     };
     // Planes, a copy with alpha, transforms of lossless data; a canvas and a frame where it is animated.
-    head.work_bytes = head.pixels().saturating_mul(16).saturating_add(1 << 20);
+    head.work_bytes = head.width.saturating_mul(head.height).saturating_mul(16).saturating_add(1 << 20);
     Ok(head)
 }
 
