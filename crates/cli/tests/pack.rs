@@ -56,6 +56,31 @@ fn rows_are_the_same_for_every_number_of_threads_and_budget() {
 }
 
 #[test]
+fn a_plan_holds_and_makes_nothing() {
+    let folder = Folder::new();
+    pictures(&folder, 20);
+    let before = folder.names();
+    let args = ["pack", "in", "out.npz", "--normalize", "dataset", "--split", "a=0.5,b=0.5", "-j", "2"];
+    let plan = &folder.json(&[&args[..], &["--plan=json"]].concat())["plan"];
+    assert_eq!(folder.names(), before);
+    assert_eq!((&plan["pictures"], &plan["passes_at_most"]), (&20.into(), &2.into()));
+    let text = String::from_utf8(folder.ok(&[&args[..], &["--plan"]].concat())).unwrap();
+    assert!(text.contains("20 to 4 x 6 x 3 of float32"), "{text}");
+
+    let least = plan["least_bytes"].as_u64().unwrap();
+    let below = (least - 1).to_string();
+    let refused = folder.run(&[&args[..], &["--plan", "--memory", &below]].concat());
+    assert_eq!(refused.code, Some(5), "{}", refused.stderr);
+    let packed = folder.json(&[&args[..], &["--json", "--memory", &least.to_string()]].concat());
+    for (planned, made) in plan["splits"].as_array().unwrap().iter().zip(packed["splits"].as_array().unwrap())
+    {
+        assert_eq!(planned, made);
+    }
+    assert_eq!(plan["files"], packed["files"]);
+    assert!(folder.read("out.npz").len() as u64 <= plan["bytes_to_write"].as_u64().unwrap() + 4096);
+}
+
+#[test]
 fn what_does_not_go_together_is_refused_and_leaves_nothing() {
     let folder = Folder::new();
     pictures(&folder, 3);
@@ -72,7 +97,7 @@ fn what_does_not_go_together_is_refused_and_leaves_nothing() {
     assert!(refused(2, &["in", "out.npy", "--one-hot"]).contains("--labels"));
     assert!(refused(2, &["in", "out.npz", "--labels", "folders", "--one-hot=1"]).contains("--one-hot"));
     assert!(refused(2, &["in", "out.npy", "--split", "a=0.5,b=0.4"]).contains("--split"));
-    assert!(refused(2, &["in", "out.npy", "--plan"]).contains("--plan"));
+    assert!(refused(2, &["in", "out.npy", "--chunk", "2,2"]).contains("--chunk"));
     let line = refused(2, &["in", "other.npy", "out.npy"]);
     assert!(line.contains("other.npy: it gives 7 x 4") && line.contains("--resize"), "{line}");
     assert!(refused(5, &["in", "out.npy", "--memory", "60KiB"]).contains("--memory"));

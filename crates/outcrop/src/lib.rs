@@ -40,10 +40,10 @@ mod validity;
 pub use jobs::{
     AxisReduction, ChannelReduction, CompareOptions, ConvertOptions, CropAt, Ddof, Encoded, Figures,
     MeanOfAll, MeanOptions, MeasureOptions, Measured, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels,
-    PackOptions, Packed, Preview, PreviewOptions, Reduced, ScaleBy, Split, StatsOptions, checksum, compare,
-    convert, decode, encode, encode_bytes, lossless_format, mean, mean_of_all, measure, pack, pack_inputs,
-    pack_list, pack_outputs, preview, preview_channels, preview_level, reduce_axes, reduce_channels, stats,
-    verify,
+    PackOptions, PackPlan, Packed, Preview, PreviewOptions, Reduced, ScaleBy, Split, StatsOptions, checksum,
+    compare, convert, decode, encode, encode_bytes, lossless_format, mean, mean_of_all, measure, pack,
+    pack_inputs, pack_list, pack_outputs, pack_plan, preview, preview_channels, preview_level, reduce_axes,
+    reduce_channels, stats, verify,
 };
 pub use mask::Mask;
 pub use output::{Output, Pyramid};

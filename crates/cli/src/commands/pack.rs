@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use outcrop::{
-    CancelToken, Error, Fit, OneHot, Overwrite, PackItem, PackLabels, PackOptions, Packed, pack_inputs,
-    pack_list, pack_outputs,
+    CancelToken, Error, Fit, OneHot, Overwrite, PackItem, PackLabels, PackOptions, PackPlan, Packed,
+    pack_inputs, pack_list, pack_outputs,
 };
 use serde_json::json;
 
-use crate::args::Pack;
+use crate::args::{Pack, PlanFormat};
 use crate::commands::info;
 use crate::exit::Ending;
 use crate::json::{self, Float, SCHEMA};
@@ -21,9 +21,8 @@ use crate::table;
 
 /// Packs, and says what was packed.
 pub(crate) fn run(args: &Pack, cancel: &CancelToken) -> anyhow::Result<()> {
-    if args.running.chunk.is_some() || args.running.plan.is_some() {
-        let text =
-            "pack works picture by picture: there are no chunks to plan (leave out --chunk and --plan)";
+    if args.running.chunk.is_some() {
+        let text = "pack works picture by picture: there are no chunks (leave out --chunk)";
         return Err(Error::Usage(text.into()).into());
     }
     let Some((output, inputs)) = args.paths.split_last() else {
@@ -39,6 +38,14 @@ pub(crate) fn run(args: &Pack, cancel: &CancelToken) -> anyhow::Result<()> {
         None => String::new(),
     };
     let session = Session::begin(&args.running, cancel, &[], &what)?;
+    if let Some(format) = args.running.plan {
+        let plan = outcrop::pack_plan(&session.runtime, &items, output, &options)?;
+        print_plan(&plan, format)?;
+        if plan.least_bytes > plan.budget_bytes {
+            return Err(Error::Budget { needed: plan.least_bytes, budget: plan.budget_bytes }.into());
+        }
+        return session.end(output, Ok(()));
+    }
     let done = outcrop::pack(&session.runtime, &items, output, &options);
     let done = done.map_err(anyhow::Error::from).and_then(|packed| {
         if args.json {
@@ -151,6 +158,53 @@ fn print_json(packed: &Packed) -> anyhow::Result<()> {
         "skipped": packed.bad_count,
         "reasons": packed.bad.iter().map(|(name, why)| json!({ "path": name, "reason": why })).collect::<Vec<_>>(),
     }))
+}
+
+fn print_plan(plan: &PackPlan, format: PlanFormat) -> anyhow::Result<()> {
+    let files: Vec<_> = plan.files.iter().map(|path| info::name(path)).collect();
+    let pictures: u64 = plan.rows.iter().map(|(_, rows)| rows).sum();
+    let [height, width, channels] = plan.shape;
+    if format == PlanFormat::Json {
+        let split = |(name, rows): &(String, u64)| json!({ "split": Some(name).filter(|name| !name.is_empty()), "rows": rows });
+        return json::print(&json!({ "schema": SCHEMA, "plan": {
+            "stage": "pack",
+            "passes_at_most": plan.passes,
+            "pictures": pictures,
+            "unreadable": plan.bad,
+            "splits": plan.rows.iter().map(split).collect::<Vec<_>>(),
+            "row": [height, width, channels],
+            "dtype": plan.dtype.name(),
+            "files": files,
+            "bytes_to_read": plan.bytes_to_read,
+            "bytes_to_write": plan.bytes_to_write,
+            "list_bytes": plan.list_bytes,
+            "picture_bytes": plan.picture_bytes,
+            "least_bytes": plan.least_bytes,
+            "budget_bytes": plan.budget_bytes,
+            "threads": plan.threads,
+            "in_flight": plan.in_flight,
+        } }));
+    }
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| writeln!(text, "{name:<18}{value}");
+    line("pictures", format!("{pictures} to {height} x {width} x {channels} of {}", plan.dtype))?;
+    for (name, rows) in plan.rows.iter().filter(|(name, _)| !name.is_empty()) {
+        line(&format!("  {name}"), rows.to_string())?;
+    }
+    if plan.bad > 0 {
+        line("unreadable", plan.bad.to_string())?;
+    }
+    line("passes", plan.passes.to_string())?;
+    line("read at most", table::bytes(plan.bytes_to_read))?;
+    line("write at most", format!("{}, labels and manifest apart", table::bytes(plan.bytes_to_write)))?;
+    line("memory, the list", table::bytes(plan.list_bytes))?;
+    line("memory, a picture", format!("{} at most", table::bytes(plan.picture_bytes)))?;
+    line("least budget", table::bytes(plan.least_bytes))?;
+    line("budget", table::bytes(plan.budget_bytes))?;
+    line("in flight", format!("{} on {} threads", plan.in_flight, plan.threads))?;
+    line("files", files.join(", "))?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
 }
 
 fn print(packed: &Packed) -> anyhow::Result<()> {

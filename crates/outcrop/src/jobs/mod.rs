@@ -22,8 +22,8 @@ pub use encode::{Encoded, decode, encode, encode_bytes, lossless_format};
 pub use mean::{MeanOptions, mean};
 pub use measure::{Ddof, Figures, MeasureOptions, Measured, measure};
 pub use pack::{
-    CropAt, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels, PackOptions, Packed, Split, pack,
-    pack_inputs, pack_list, pack_outputs,
+    CropAt, NormalizeBy, OnBadImage, OneHot, PackItem, PackLabels, PackOptions, PackPlan, Packed, Split,
+    pack, pack_inputs, pack_list, pack_outputs, pack_plan,
 };
 pub use preview::{Preview, PreviewOptions, preview, preview_channels, preview_level};
 pub use reduce::{AxisReduction, ChannelReduction, Reduced, reduce_axes, reduce_channels};

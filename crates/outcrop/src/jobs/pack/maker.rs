@@ -201,6 +201,11 @@ impl<'a> Maker<'a> {
         Ok((Opened { source, placed }, bytes.into_iter().fold(0, u64::saturating_add)))
     }
 
+    /// What a picture costs, from its header.
+    pub(super) fn cost(&self, index: u64) -> Result<u64> {
+        self.open(index).map(|(_, bytes)| bytes).map_err(|error| named(self.item(index), error))
+    }
+
     /// The row of a picture, in the slot.
     fn make(&self, opened: &Opened, work: &mut Work) -> Result<()> {
         let Opened { source, placed } = opened;

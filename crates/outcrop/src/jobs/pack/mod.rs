@@ -12,6 +12,7 @@ mod list;
 mod maker;
 mod manifest;
 mod output;
+mod plan;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 pub use list::{PackItem, PackLabels, pack_inputs, pack_list};
 pub use output::pack_outputs;
+pub use plan::{PackPlan, pack_plan};
 
 use labels::Labels;
 use maker::{Job, Maker, To};
@@ -147,27 +149,15 @@ pub struct Packed {
 /// [`Error::Usage`] where options do not go together; [`Error::Item`] for a picture that cannot be read;
 /// [`Error::Budget`] where the list of items, or a picture, does not fit.
 pub fn pack(runtime: &Runtime, items: &[PackItem], output: &Path, options: &PackOptions) -> Result<Packed> {
-    if items.is_empty() {
-        return Err(Error::Usage("there are no pictures among the inputs".into()));
-    }
     let _listed = charge(runtime, items)?;
-    let parts = parts(items, options)?;
-    let mut order: Vec<u32> = (0..u32::try_from(items.len()).map_err(|_| too_many())?).collect();
-    order.sort_by_key(|&n| parts[n as usize]);
+    let Begun { parts, order } = Begun::new(items, options)?;
     let labels = Labels::of(items, options.one_hot)?;
     let mut maker = Maker::new(items, &order, &parts, options)?;
     let shape = maker.shape();
-    let dtype = options.dtype.unwrap_or(match options.normalize {
-        None => DataType::U8,
-        Some(_) => DataType::F32,
-    });
+    let dtype = options.dtype();
     // Checked before anything is read; `dataset` has its figures later.
     let checked = figures(options, shape[2])?;
-    let reversed = options.mode == Mode::Bgr;
-    let row = |figures: Option<Normalize>, dtype, layout| {
-        RowWriter::new(shape, dtype, layout, reversed, figures, f64::from(options.pad_value))
-    };
-    row(checked.clone(), dtype, options.layout)?;
+    options.row(&maker, checked.clone(), dtype, options.layout)?;
 
     let state = runtime.checkpoint().and_then(Checkpoint::output_state);
     let mut out = Output::create(output, options, &order, &parts, (shape, dtype), &labels, state.is_some())?;
@@ -178,7 +168,7 @@ pub fn pack(runtime: &Runtime, items: &[PackItem], output: &Path, options: &Pack
     let normalize = match options.normalize {
         Some(NormalizeBy::Dataset) => {
             let plain = if maker.kind() == DataType::U8 { DataType::U8 } else { DataType::F32 };
-            maker.use_row(row(None, plain, Layout::Nhwc)?);
+            maker.use_row(options.row(&maker, None, plain, Layout::Nhwc)?);
             let first = order.iter().take_while(|&&n| parts[n as usize] == 0).count() as u64;
             let mut measure = Measure::new(plain, shape, maker.kind());
             let plan = ItemsPlan {
@@ -193,7 +183,7 @@ pub fn pack(runtime: &Runtime, items: &[PackItem], output: &Path, options: &Pack
         }
         _ => checked,
     };
-    maker.use_row(row(normalize.clone(), dtype, options.layout)?);
+    maker.use_row(options.row(&maker, normalize.clone(), dtype, options.layout)?);
     let plan = ItemsPlan {
         stage: "pack".into(),
         items: order.len() as u64,
@@ -203,6 +193,45 @@ pub fn pack(runtime: &Runtime, items: &[PackItem], output: &Path, options: &Pack
     let job = Job { maker: &maker, to: To::Rows(out.rows()) };
     runtime.items(&plan, &job, &mut out)?;
     out.finish(items, &labels, normalize)
+}
+
+impl PackOptions {
+    /// The type of the array's numbers.
+    fn dtype(&self) -> DataType {
+        self.dtype.unwrap_or(if self.normalize.is_some() { DataType::F32 } else { DataType::U8 })
+    }
+
+    /// How rows of that type are made.
+    fn row(
+        &self,
+        maker: &Maker<'_>,
+        figures: Option<Normalize>,
+        dtype: DataType,
+        layout: Layout,
+    ) -> Result<RowWriter> {
+        let reversed = self.mode == Mode::Bgr;
+        RowWriter::new(maker.shape(), dtype, layout, reversed, figures, f64::from(self.pad_value))
+    }
+}
+
+/// The items by split.
+struct Begun {
+    /// The split of each.
+    parts: Vec<u16>,
+    /// The items, split by split.
+    order: Vec<u32>,
+}
+
+impl Begun {
+    fn new(items: &[PackItem], options: &PackOptions) -> Result<Begun> {
+        if items.is_empty() {
+            return Err(Error::Usage("there are no pictures among the inputs".into()));
+        }
+        let parts = parts(items, options)?;
+        let mut order: Vec<u32> = (0..u32::try_from(items.len()).map_err(|_| too_many())?).collect();
+        order.sort_by_key(|&n| parts[n as usize]);
+        Ok(Begun { parts, order })
+    }
 }
 
 fn too_many() -> Error {
