@@ -51,8 +51,13 @@ static int fails(const char *name, int fd) {
 ssize_t read(int fd, void *p, size_t n) { return fails("read", fd) ? -1 : NEXT(read)(fd, p, n); }
 ssize_t write(int fd, const void *p, size_t n) { return fails("write", fd) ? -1 : NEXT(write)(fd, p, n); }
 ssize_t pread64(int fd, void *p, size_t n, off64_t at) { return fails("pread", fd) ? -1 : NEXT(pread64)(fd, p, n, at); }
+/* Sleeps on after a signal, as a disk that is slow does. */
+static void wait_millis(long millis) {
+    struct timespec left = { millis / 1000, millis % 1000 * 1000000 };
+    while (nanosleep(&left, &left) && errno == EINTR) {}
+}
 ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at) {
-    if (!strncmp(mode(), "slow:", 5)) usleep(1000 * atol(mode() + 5));
+    if (!strncmp(mode(), "slow:", 5)) wait_millis(atol(mode() + 5));
     return fails("pwrite", fd) ? -1 : NEXT(pwrite64)(fd, p, n, at);
 }
 int fsync(int fd) { return fails("fsync", fd) ? -1 : NEXT(fsync)(fd); }
