@@ -253,7 +253,8 @@ impl Runtime {
                 let state = unwound(|| lock().checkpoint())?;
                 state.ok_or_else(|| {
                     Error::Usage(
-                        "an output into a pipe cannot be gone on with (leave out --checkpoint)".into(),
+                        "a pipe or a picture as output cannot be gone on with (leave out --checkpoint)"
+                            .into(),
                     )
                 })
             };
