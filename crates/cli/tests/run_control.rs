@@ -450,8 +450,8 @@ fn tiles(file: &[u8]) -> Vec<(usize, usize)> {
 #[test]
 fn filled_blocks_are_counted_and_the_others_are_right() {
     // All that have a structure in which damage shows.
-    for codec in ["DEFLATE", "LZW", "ZSTD", "LZMA", "PACKBITS", "JPEG"].map(|name| format!("COMPRESS={name}"))
-    {
+    let codecs = ["DEFLATE", "LZW", "ZSTD", "LZMA", "PACKBITS", "JPEG", "WEBP", "LERC"];
+    for codec in codecs.map(|name| format!("COMPRESS={name}")) {
         let codec = codec.as_str();
         let folder = Folder::new();
         folder.ok(&["generate", "squares", "good.npy", "-q", "--width", "320", "--height", "192"]);

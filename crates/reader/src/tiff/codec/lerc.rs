@@ -138,12 +138,15 @@ impl<'a> Blob<'a> {
     /// Reads a blob's header and its mask, which stays as it was where the blob has none of its own.
     fn read(input: &mut Input<'a>, shape: Shape, mask: &mut Vec<u8>) -> Result<Blob<'a>> {
         let whole = *input;
-        if input.take(6)? != b"Lerc2 " {
-            return Err(Error::Unsupported("LERC blobs other than Lerc2".into()));
+        match input.take(6)? {
+            b"Lerc2 " => {}
+            b"CntZIm" => return Err(Error::Unsupported("LERC blobs of the first version".into())),
+            // Damage, which may be filled.
+            _ => return Err(broken("no blob starts here")),
         }
         let version = input.i32()?;
         if !(1..=6).contains(&version) {
-            return Err(Error::Unsupported(format!("LERC version {version}")));
+            return Err(broken(&format!("version {version}, expected 1 to 6")));
         }
         let checksum = if version >= 3 { Some(u32::from_le_bytes(input.array()?)) } else { None };
         let mut count = || {
