@@ -14,10 +14,10 @@ use crate::resolve::{self, Session};
 /// Prints the sum of each input, as `sha256sum` prints it.
 pub(crate) fn run(args: &Checksum, cancel: &CancelToken) -> anyhow::Result<()> {
     let inputs: Vec<_> = args.inputs.iter().map(|path| path.as_path()).collect();
-    let what = format!("checksum {:?} {:?}", args.reading, args.dtype);
+    let what = format!("checksum {:?} {:?}", args.reading, args.raw.dtype);
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let done = resolve::for_each_input(&args.inputs, |path| {
-        let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
+        let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
         let name = || path.display().to_string();
         let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
         let answer = outcrop::checksum(&session.runtime, &*source, &region);

@@ -55,7 +55,7 @@ fn pixels(
         let message = "an image is read from a file (standard input goes with --to original)";
         return Err(Error::Usage(message.into()).into());
     }
-    let source = resolve::open(&args.input, &args.reading, args.dtype.as_deref())?;
+    let source = resolve::open(&args.input, &args.reading, args.raw.dtype.as_deref())?;
     let name = || args.input.display().to_string();
     let image = source.image();
     let region = resolve::region(&args.reading, &args.running, image).with_context(name)?;
@@ -116,7 +116,7 @@ fn original(args: &Encode, output: &Path, cancel: &CancelToken) -> anyhow::Resul
     let done = answer.with_context(name).map(|encoded| {
         // Any file will do: one that is no image has no size as one.
         let image = match length {
-            Some(_) => resolve::open(&args.input, reading, args.dtype.as_deref()).ok(),
+            Some(_) => resolve::open(&args.input, reading, args.raw.dtype.as_deref()).ok(),
             None => None,
         };
         let memory = image.map(|source| source.image().decoded_bytes());

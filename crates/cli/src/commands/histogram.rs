@@ -35,7 +35,7 @@ pub(crate) fn default_bins(dtype: DataType) -> HistogramSpec {
 pub(crate) fn run(args: &Histogram, cancel: &CancelToken) -> anyhow::Result<()> {
     let what = format!(
         "histogram {:?} {:?} {:?} {:?} {}",
-        args.reading, args.dtype, args.validity, args.bins, args.all_channels
+        args.reading, args.raw.dtype, args.validity, args.bins, args.all_channels
     );
     let inputs: Vec<_> =
         args.inputs.iter().map(|path| path.as_path()).chain(args.validity.mask.as_deref()).collect();
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Histogram, cancel: &CancelToken) -> anyhow::Result<()> 
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let mut shown = 0;
     let done = resolve::for_each_input(&args.inputs, |path| {
-        let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
+        let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
         let image = source.image();
         let mask = resolve::mask(&args.validity, image)?;
         let options = MeasureOptions {

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
     refuse(&args.running)?;
     let mut shown = 0;
     resolve::for_each_input(&args.inputs, |path| {
-        let source = resolve::open(path, &args.reading, args.dtype.as_deref())?;
+        let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
         let region = resolve::region(&args.reading, &args.running, source.image())
             .and_then(|region| region.resolve(source.image()).map(|_| region))
             .with_context(|| path.display().to_string())?;

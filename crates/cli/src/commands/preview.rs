@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Preview, cancel: &CancelToken) -> anyhow::Result<()> {
         None => None,
     };
     let mask = resolve::mask(&args.validity, image)?;
-    let what = format!("preview {:?} {:?} {:?} {most:?}", args.reading, args.dtype, args.validity);
+    let what = format!("preview {:?} {:?} {:?} {most:?}", args.reading, args.raw.dtype, args.validity);
     let session =
         Session::begin(&args.running, cancel, &resolve::inputs(&args.input, &args.validity), &what)?;
     let options = PreviewOptions { most, validity: resolve::validity(&args.validity), mask: mask.get() };
@@ -105,7 +105,7 @@ fn drawing(args: &Preview) -> outcrop::Result<Option<Drawing>> {
 
 /// Opens the level that is best for the size, and says which part of it is meant.
 fn open(args: &Preview, most: (u64, u64)) -> anyhow::Result<(Box<dyn Source>, Region)> {
-    let mut options = resolve::reading_options(&args.reading, args.dtype.as_deref());
+    let mut options = resolve::reading_options(&args.reading, args.raw.dtype.as_deref());
     let open = |options: &OpenOptions| {
         outcrop::open(&args.input, options).with_context(|| args.input.display().to_string())
     };

@@ -30,7 +30,7 @@ pub(crate) fn of(args: &Info, path: &Path, image: &Image) -> anyhow::Result<Size
     let mut images = Vec::new();
     for (page, about) in (0..).zip(&image.pages) {
         for level in 0..about.levels.max(1) {
-            let (reading, dtype) = (&args.reading, args.dtype.as_deref());
+            let (reading, dtype) = (&args.reading, args.raw.dtype.as_deref());
             let source = resolve::open_at(path, reading, dtype, (page, level), reading.on_bad_block)
                 .with_context(|| format!("page {page}, level {level}"))?;
             let stored = source.stored_bytes().with_context(|| format!("page {page}, level {level}"))?;

@@ -17,7 +17,7 @@ use crate::resolve::{self, Session};
 /// Looks at every page and level of each input.
 pub(crate) fn run(args: &Verify, cancel: &CancelToken) -> anyhow::Result<()> {
     let inputs: Vec<_> = args.inputs.iter().map(|path| path.as_path()).collect();
-    let what = format!("verify {:?} {:?}", args.reading, args.dtype);
+    let what = format!("verify {:?} {:?}", args.reading, args.raw.dtype);
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let (mut sound, mut bad, mut failed) = (0u64, 0u64, 0u64);
     let done = resolve::for_each_input(&args.inputs, |path| {
@@ -54,8 +54,13 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
     let (mut page, mut level) = (page.unwrap_or(0), level.unwrap_or(0));
     let mut planned = false;
     loop {
-        let source =
-            resolve::open_at(path, &args.reading, args.dtype.as_deref(), (page, level), BadBlocks::Nodata)?;
+        let source = resolve::open_at(
+            path,
+            &args.reading,
+            args.raw.dtype.as_deref(),
+            (page, level),
+            BadBlocks::Nodata,
+        )?;
         let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
         let answer = outcrop::verify(&session.runtime, &*source, &region);
         planned |= session.is_planned(&answer);
