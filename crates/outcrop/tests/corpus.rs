@@ -6,15 +6,15 @@
 //! by its hash. NumPy rounds each addition and we only the result, so that with several channels of floats or of 64 bits
 //! it may differ by one unit in the last place: such files are added again as NumPy does, which must give its hash.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::result::Result as Outcome;
 
 use outcrop::{
     ChannelStats, ConvertOptions, DataType, Error, ExactSum, MeanOptions, NanPolicy, Nodata, OpenOptions,
     Output, Overwrite, Region, Result, Runtime, RuntimeOptions, Source, StatsOptions, ValidityOptions, Value,
 };
+use outcrop_testkit::corpus;
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
 /// Files whose figures all are as NumPy's. It may only rise.
 const RIGHT: usize = 371;
@@ -22,16 +22,6 @@ const RIGHT: usize = 371;
 const NEAR: usize = 1;
 /// Files of complex samples, refused by name. It may only fall.
 const REFUSED: usize = 8;
-
-fn corpus() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let dir = std::env::var_os("OUTCROP_CORPUS").map_or(beside, PathBuf::from);
-    if dir.join("manifest.jsonl").is_file() {
-        return Some(dir);
-    }
-    println!("skipped: no corpus");
-    None
-}
 
 /// A number of the manifest: floats that are not finite are text.
 fn number(json: &Json) -> f64 {
@@ -107,7 +97,7 @@ fn normalised(v: f64) -> f64 {
 fn hash(values: &[f64]) -> String {
     let bits = |v: &f64| if v.is_nan() { 0x7ff8 << 48 } else { v.to_bits() };
     let bytes: Vec<u8> = values.iter().flat_map(|v| bits(v).to_le_bytes()).collect();
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    corpus::sha256(&bytes)
 }
 
 fn output(path: &Path) -> Output {
@@ -161,13 +151,12 @@ fn distance(
 
 #[test]
 fn figures_of_real_files_are_those_of_numpy() {
-    let Some(dir) = corpus() else { return };
+    let Some(dir) = corpus::folder() else { return };
     let runtime = Runtime::new(RuntimeOptions { threads: 2, ..RuntimeOptions::default() }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let scratch = folder.path().join("mean.raw");
     let (mut right, mut near, mut refused, mut wrong) = (0, 0, 0, Vec::new());
-    for line in std::fs::read_to_string(dir.join("manifest.jsonl")).unwrap().lines() {
-        let row: Json = serde_json::from_str(line).unwrap();
+    for row in corpus::manifest(&dir) {
         let hwc = &row["reference"]["as_hwc"];
         let reference = if hwc.is_object() { hwc } else { &row["reference"] };
         let exact = hwc.is_object() || reference["exact"] == true;

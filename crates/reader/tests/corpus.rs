@@ -10,8 +10,8 @@ use std::sync::Arc;
 use outcrop_core::{Channels, ChunkGrid, Error, Order, Request, Sample, Scratch, Source, with_pixels};
 use outcrop_reader::tiff::{self, TiffOptions};
 use outcrop_reader::{IoMode, Store};
+use outcrop_testkit::corpus;
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
 /// Files of the corpus that are refused, by codec. Numbers may only fall.
 ///
@@ -24,21 +24,6 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("image-tiff__ycbcr-cat.tif", "GDAL's array is converted to RGB; ours is the stored YCbCr"),
     ("image-tiff__zackthecat.tif", "GDAL stretches by ReferenceBlackWhite; ours is what the JPEG decodes to"),
 ];
-
-fn corpus() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let dir = std::env::var_os("OUTCROP_CORPUS").map_or(beside, PathBuf::from);
-    if dir.join("manifest.jsonl").is_file() {
-        return Some(dir);
-    }
-    println!("skipped: no corpus");
-    None
-}
-
-fn manifest(dir: &Path) -> Vec<Json> {
-    let text = std::fs::read_to_string(dir.join("manifest.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 fn open(path: &Path, io: IoMode) -> Result<Box<dyn Source>, Error> {
     let store = Arc::new(Store::open(path, io)?);
@@ -112,10 +97,6 @@ fn read(source: &dyn Source, rows: u64) -> Result<Whole, Error> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// What is wrong with what was read, if anything.
 fn fault(whole: &Whole, reference: &Json) -> Option<String> {
     let shape: Vec<u64> = reference["shape"].as_array()?.iter().filter_map(Json::as_u64).collect();
@@ -127,7 +108,7 @@ fn fault(whole: &Whole, reference: &Json) -> Option<String> {
         if dtype != whole.dtype {
             return Some(format!("{}, expected {dtype}", whole.dtype));
         }
-        return (hex(&whole.bytes) != reference["sha256"]).then(|| "other pixels".into());
+        return (corpus::sha256(&whole.bytes) != reference["sha256"]).then(|| "other pixels".into());
     }
     let numbers = |list: &Json| -> Option<Vec<f64>> {
         Some(list.as_array()?.iter().filter_map(|n| n.as_f64().or(n["mean"].as_f64())).collect())
@@ -150,10 +131,10 @@ fn fault(whole: &Whole, reference: &Json) -> Option<String> {
 
 #[test]
 fn well_formed_files_are_read_right_or_refused_by_name() {
-    let Some(dir) = corpus() else { return };
+    let Some(dir) = corpus::folder() else { return };
     let mut table: BTreeMap<(String, String), [usize; 4]> = BTreeMap::new();
     let (mut wrong, mut refused) = (Vec::new(), BTreeMap::<String, usize>::new());
-    for row in manifest(&dir) {
+    for row in corpus::manifest(&dir) {
         let features = &row["features"];
         if features["container"] != "tiff" {
             continue;
@@ -234,7 +215,7 @@ fn read_some(path: &Path, io: IoMode) -> Result<Option<Whole>, Error> {
 #[test]
 fn malformed_files_in_a_child() {
     let Some(dir) = std::env::var_os("OUTCROP_TEST_MALFORMED").map(PathBuf::from) else { return };
-    for row in manifest(&dir) {
+    for row in corpus::manifest(&dir) {
         let file = row["file"].as_str().unwrap();
         for io in [IoMode::Map, IoMode::Read] {
             println!("begin {file}");
@@ -260,7 +241,7 @@ fn malformed_files_in_a_child() {
 #[test]
 fn malformed_files_end_in_an_error_or_in_pixels() {
     use std::os::unix::process::CommandExt;
-    let Some(dir) = corpus() else { return };
+    let Some(dir) = corpus::folder() else { return };
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "malformed_files_in_a_child", "--nocapture"]);
     child.env("OUTCROP_TEST_MALFORMED", dir.join("malformed"));

@@ -1,7 +1,7 @@
 //! The fuzz targets' loops on stable, seeded: files of the matrix and of the corpus, changed here and there, must end in
 //! pixels or in a typed error, soon.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 #[path = "../../fuzz/src/lib.rs"]
@@ -78,11 +78,10 @@ fn run(what: &str, data: &[u8], body: impl Fn(&[u8])) {
 fn seeds() -> Vec<(String, Vec<u8>)> {
     let cases = outcrop_testkit::tiff_matrix::all_cases();
     let mut seeds: Vec<_> = cases.iter().step_by(37).map(|c| (c.name(), c.file())).collect();
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let corpus = std::env::var_os("OUTCROP_CORPUS").map_or(beside, PathBuf::from);
+    let Some(corpus) = outcrop_testkit::corpus::folder() else { return seeds };
     for folder in ["files", "malformed"] {
-        let Ok(entries) = std::fs::read_dir(corpus.join(folder)) else { continue };
-        let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+        let entries = std::fs::read_dir(corpus.join(folder)).unwrap();
+        let mut paths: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
         paths.sort();
         for path in paths {
             if let Ok(bytes) = std::fs::read(&path)

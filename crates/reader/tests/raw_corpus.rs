@@ -2,21 +2,9 @@
 
 mod util;
 
-use std::path::PathBuf;
-
 use outcrop_core::Error;
 use outcrop_reader::{IoMode, OpenOptions, open};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-
-fn corpus() -> Option<PathBuf> {
-    let path = std::env::var_os("OUTCROP_CORPUS").map(PathBuf::from);
-    path.filter(|p| p.join("manifest.jsonl").is_file())
-}
-
-fn sha(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
-}
+use outcrop_testkit::corpus;
 
 /// Refused by right: complex numbers, pickled objects, archives.
 const REFUSED: usize = 13;
@@ -24,18 +12,14 @@ const RIGHT: usize = 56;
 
 #[test]
 fn every_npy_and_envi_file_is_right_or_refused_by_name() {
-    let Some(corpus) = corpus() else {
-        eprintln!("skipped: OUTCROP_CORPUS names no folder with manifest.jsonl");
-        return;
-    };
+    let Some(folder) = corpus::folder() else { return };
     let (mut right, mut refused) = (0, 0);
-    for line in std::fs::read_to_string(corpus.join("manifest.jsonl")).unwrap().lines() {
-        let row: Value = serde_json::from_str(line).unwrap();
+    for row in corpus::manifest(&folder) {
         let container = row["features"]["container"].as_str().unwrap();
         if !["npy", "npz", "envi"].contains(&container) {
             continue;
         }
-        let path = corpus.join("files").join(row["file"].as_str().unwrap());
+        let path = folder.join("files").join(row["file"].as_str().unwrap());
         for io in [IoMode::Map, IoMode::Read] {
             let options = OpenOptions { io, ..OpenOptions::default() };
             let source = match open(&path, &options) {
@@ -58,7 +42,7 @@ fn every_npy_and_envi_file_is_right_or_refused_by_name() {
                 assert_eq!(source.image().extent, outcrop_core::Extent::new(h, w, c));
             }
             let pixels = util::whole(&*source).unwrap();
-            assert_eq!(sha(&pixels), reference["sha256"].as_str().unwrap(), "{}", path.display());
+            assert_eq!(corpus::sha256(&pixels), reference["sha256"].as_str().unwrap(), "{}", path.display());
             right += usize::from(io == IoMode::Read);
         }
     }

@@ -1,9 +1,10 @@
 //! Fakes for tests: sources in memory, sources and sinks that fail on demand, naive kernels, known pixels,
-//! TIFF files of every kind.
+//! TIFF files of every kind, the corpus of real ones.
 //!
 //! Never published, and only a development dependency of the other crates.
 
 mod conformance;
+pub mod corpus;
 mod faulty;
 mod kernels;
 mod memory;

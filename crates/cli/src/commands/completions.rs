@@ -1,4 +1,4 @@
-//! `outcrop completions`: a script that completes the command line, from the definitions in `args.rs`.
+//! `outcrop completions`: a script that completes the command line, from the definitions in `args`.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! `outcrop man`: manual pages, from the definitions in `args.rs`.
+//! `outcrop man`: manual pages, from the definitions in `args`.
 
 use std::io::Write;
 

@@ -279,11 +279,7 @@ mod tests {
     /// Every page and level of the corpus whose strips can be streams, read whole and as streams, the first 16 MiB.
     #[test]
     fn strips_of_real_files_are_the_same_streamed_and_whole() {
-        let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-        let corpus = std::env::var_os("OUTCROP_CORPUS").map_or(beside, std::path::PathBuf::from);
-        if !corpus.join("files").is_dir() {
-            return println!("skipped: no corpus");
-        }
+        let Some(corpus) = outcrop_testkit::corpus::folder() else { return };
         let mut compared = 0;
         let mut paths: Vec<_> =
             std::fs::read_dir(corpus.join("files")).unwrap().map(|e| e.unwrap().path()).collect();
