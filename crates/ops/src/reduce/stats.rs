@@ -222,6 +222,13 @@ impl<T: Sample> Gather<T> {
     ) {
         let channels = view.dim().2;
         let nodata = if let Rule::Value(value) = rule { *value } else { None };
+        let plane = view.slice(s![rows.clone(), .., c]);
+        if let (Rule::Value(_), Some(samples)) = (rule, plane.as_slice()) {
+            // A plane of its own.
+            channel.counts.nodata += fold(samples, nodata, &mut channel.sums, span, &mut self.scratch);
+            self.scratch.drain(&mut channel.sums);
+            return;
+        }
         for y in rows {
             let row = view.slice(s![y, .., c]);
             match rule {

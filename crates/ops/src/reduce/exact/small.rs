@@ -118,6 +118,15 @@ impl<T: Small> Total<T> {
     pub(super) fn new() -> Total<T> {
         Total { n: 0, left: 0, min: T::MAX, max: T::default(), sum: 0, squares: 0 }
     }
+
+    fn merge(&mut self, other: &Total<T>) {
+        self.n += other.n;
+        self.left += other.left;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.sum += other.sum;
+        self.squares += other.squares;
+    }
 }
 
 /// Adds interleaved samples: lane i takes samples i, i + L, ...
@@ -268,8 +277,12 @@ pub(super) fn fold<T: Small, S: Sample>(
             Some(_) => add::<T, true>(run, channels, &kind),
             None => add::<T, false>(run, channels, &kind),
         };
-        for (lane, t) in totals.into_iter().enumerate().filter(|(_, t)| t.n > 0) {
-            let c = lane % channels;
+        // Lanes are brought together before the accumulators see them: those are dear, and runs may be short.
+        let mut by_channel = vec![Total::new(); channels];
+        for (lane, total) in totals.iter().enumerate() {
+            by_channel[lane % channels].merge(total);
+        }
+        for (c, t) in by_channel.into_iter().enumerate().filter(|(_, t)| t.n > 0) {
             let gone: i128 = kind.nodata.get(c).copied().unwrap_or_default().into().into();
             let (n, sum) = (i128::from(t.n - t.left), i128::from(t.sum) - gone * i128::from(t.left));
             let squares = i128::from(t.squares) - gone * gone * i128::from(t.left);
@@ -296,15 +309,7 @@ mod tests {
     fn by_channel<T: Small>(totals: &[Total<T>], channels: usize) -> Vec<Total<T>> {
         let mut all = vec![Total::<T>::new(); channels];
         for (lane, t) in totals.iter().enumerate() {
-            let a = &mut all[lane % channels];
-            *a = Total {
-                n: a.n + t.n,
-                left: a.left + t.left,
-                min: a.min.min(t.min),
-                max: a.max.max(t.max),
-                sum: a.sum + t.sum,
-                squares: a.squares + t.squares,
-            };
+            all[lane % channels].merge(t);
         }
         all
     }
