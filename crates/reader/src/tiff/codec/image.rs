@@ -137,7 +137,7 @@ impl Shape {
 /// wrote it: `*_encode(ramp, lossless=True)` or with `reversible=True`, JPEG with quality 98.
 #[cfg(test)]
 mod tests {
-    use super::super::super::block::{CodecState, tests::spec};
+    use super::super::super::block::CodecState;
     use super::*;
 
     fn ramp(rows: u32, samples: usize) -> Vec<u8> {
@@ -154,7 +154,7 @@ mod tests {
         rows: u32,
         stored: &[u8],
     ) -> Result<Vec<u8>> {
-        let mut spec = spec(compression, 13, 9, dtype, samples);
+        let mut spec = BlockSpec::new(compression, (13, 9), dtype, samples);
         spec.photometric = photometric;
         spec.check()?;
         let mut out = vec![0; 13 * rows as usize * samples * dtype.bytes()];
@@ -202,7 +202,7 @@ mod tests {
                 assert!(found.is_err(), "codec {compression} cut to {cut} bytes");
             }
             // Another width, depth or sample count than the page's.
-            let mut other = spec(compression, 14, 9, dtype, samples);
+            let mut other = BlockSpec::new(compression, (14, 9), dtype, samples);
             let mut out = vec![0; 14 * 9 * samples * dtype.bytes()];
             assert!(other.decode(stored, 9, &mut CodecState::default(), &mut out).is_err());
             (other.width, other.bits) = (13, vec![other.bits[0]; 2]);
@@ -238,7 +238,7 @@ mod tests {
         let whole = decode(7, 1, 1, DataType::U8, 9, stored).unwrap();
         // All before the frame header becomes tables.
         let frame = stored.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-        let mut spec = spec(7, 13, 9, DataType::U8, 1);
+        let mut spec = BlockSpec::new(7, (13, 9), DataType::U8, 1);
         spec.jpeg_tables = Some([&stored[..frame], &[0xff, 0xd9]].concat());
         let mut out = vec![0; whole.len()];
         let scan = [&[0xff, 0xd8], &stored[frame..]].concat();
