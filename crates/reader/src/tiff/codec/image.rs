@@ -211,6 +211,27 @@ mod tests {
         }
     }
 
+    /// As `tiffcp -c webp -f lsb2msb` writes and libtiff reads it; its JPEG keeps its own order.
+    #[test]
+    fn fill_order_2_reverses_webp_but_not_jpeg() {
+        let reversed = |stored: &[u8]| -> Vec<u8> { stored.iter().map(|b| b.reverse_bits()).collect() };
+        let decode = |compression, stored: &[u8], out: &mut [u8]| {
+            let mut spec = BlockSpec::new(compression, (13, 9), DataType::U8, 3);
+            (spec.photometric, spec.reversed_bits) = (2, true);
+            spec.decode(stored, 9, &mut CodecState::default(), out)
+        };
+        let mut out = vec![0; 13 * 9 * 3];
+        let jpeg: &[u8] = include_bytes!("testdata/rgb_as_is.jpg");
+        decode(7, jpeg, &mut out).unwrap();
+        assert!(decode(7, &reversed(jpeg), &mut out).is_err());
+        if cfg!(feature = "webp") {
+            let webp: &[u8] = include_bytes!("testdata/rgb.webp");
+            decode(50001, &reversed(webp), &mut out).unwrap();
+            assert_eq!(out, ramp(9, 3));
+            assert!(decode(50001, webp, &mut out).is_err());
+        }
+    }
+
     /// Within 3 of the ramp: what quality 98 loses.
     #[test]
     fn jpeg_colours_are_converted_where_the_page_says_so() {
