@@ -133,6 +133,14 @@ impl Shape {
     }
 }
 
+/// The nearest whole number, ties to even, of what is less than 2^22; more stays far more than any sample. In contrast to
+/// `round_ties_even` no call where the processor's baseline has no such instruction.
+#[cfg(any(feature = "jpeg2000", feature = "jxl"))]
+pub(super) fn nearest(v: f32) -> f32 {
+    const ONES: f32 = 12_582_912.0;
+    (v + ONES) - ONES
+}
+
 /// The files of `testdata` are a ramp, `(20 y + 7 x + 30 c) mod 256` in 9 rows of 13 pixels, as imagecodecs 2026.3.6
 /// wrote it: `*_encode(ramp, lossless=True)` or with `reversible=True`, JPEG with quality 98.
 #[cfg(test)]
@@ -251,6 +259,16 @@ mod tests {
             assert!(decode(7, photometric, samples, DataType::U8, 9, &stored[..stored.len() / 2]).is_err());
             assert!(decode(7, photometric, 2, DataType::U8, 9, stored).is_err());
         }
+    }
+
+    #[test]
+    #[cfg(any(feature = "jpeg2000", feature = "jxl"))]
+    fn samples_are_rounded_to_the_nearest_ties_to_even() {
+        for k in -300_000..=300_000 {
+            let v = k as f32 / 4.0;
+            assert_eq!(nearest(v), v.round_ties_even(), "{v}");
+        }
+        assert!(nearest(1e9) > 1e8 && nearest(f32::NEG_INFINITY) < -1e8 && nearest(f32::NAN).is_nan());
     }
 
     #[test]
