@@ -1,6 +1,6 @@
 //! Blocks of pixels as instruments give them, and their descriptions.
 
-use outcrop_core::{ByteOrder, DataType};
+use outcrop_core::DataType;
 use outcrop_reader::tiff::block::BlockSpec;
 
 /// Rows and columns of a block.
@@ -52,26 +52,13 @@ pub(crate) fn differences(pixels: &[u8], (_, samples, dtype): Kind) -> Vec<u8> {
 
 pub(crate) fn spec(compression: u16, predictor: u16, (_, samples, dtype): Kind) -> BlockSpec {
     BlockSpec {
-        compression,
         predictor,
         photometric: match (compression, samples) {
             (7, _) => 6,
             (_, 3) => 2,
             _ => 1,
         },
-        bits: vec![8 * dtype.bytes() as u16; samples],
-        sample_format: 1,
-        dtype,
-        byte_order: ByteOrder::NATIVE,
-        reversed_bits: false,
-        width: SIDE as u32,
-        height: SIDE as u32,
-        subsampling: (1, 1),
-        jpeg_tables: None,
-        t4_options: 0,
-        t6_options: 0,
-        lerc_parameters: vec![],
-        old_jpeg: None,
+        ..BlockSpec::new(compression, (SIDE as u32, SIDE as u32), dtype, samples)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use outcrop_core::{ByteOrder, Chunk, DataType, Map, Pixels, PixelsMut, Read, Rect, Reduce};
+use outcrop_core::{Chunk, DataType, Map, Pixels, PixelsMut, Read, Rect, Reduce};
 use outcrop_ops::Validity;
 use outcrop_ops::map::MeanOverChannels;
 use outcrop_ops::reduce::Stats;
@@ -77,24 +77,7 @@ fn lzw(repetitions: u32) -> Result<(), Failure> {
     let level = |(i, b): (usize, u32)| ((i % SIDE / 2) as u32 + (i / SIDE / 4) as u32 + b % 4) as u8;
     let plain: Vec<u8> = (0..SIDE * SIDE).zip(bits()).map(level).collect();
     let stored = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&plain)?;
-    let spec = BlockSpec {
-        compression: 5,
-        predictor: 1,
-        photometric: 1,
-        bits: vec![8],
-        sample_format: 1,
-        dtype: DataType::U8,
-        byte_order: ByteOrder::NATIVE,
-        reversed_bits: false,
-        width: SIDE as u32,
-        height: SIDE as u32,
-        subsampling: (1, 1),
-        jpeg_tables: None,
-        t4_options: 0,
-        t6_options: 0,
-        lerc_parameters: vec![],
-        old_jpeg: None,
-    };
+    let spec = BlockSpec::new(5, (SIDE as u32, SIDE as u32), DataType::U8, 1);
     let (mut out, mut state) = (vec![0; plain.len()], CodecState::default());
     for _ in 0..repetitions {
         spec.decode(black_box(&stored), SIDE as u32, &mut state, &mut out)?;

@@ -180,22 +180,11 @@ impl Blocks {
             tiff::tags::ByteOrder::BigEndian => ByteOrder::Big,
         };
         let spec = BlockSpec {
-            compression,
             predictor,
             photometric,
-            bits: vec![bits; samples],
-            sample_format,
-            dtype,
             byte_order,
-            reversed_bits: false,
-            width,
-            height,
-            subsampling: (1, 1),
             jpeg_tables: Some(tables.clone()).filter(|t| !t.is_empty()),
-            t4_options: 0,
-            t6_options: 0,
-            lerc_parameters: vec![],
-            old_jpeg: None,
+            ..BlockSpec::new(compression, (width, height), dtype, samples)
         };
         Ok(Blocks { offsets, counts, tables, spec })
     }

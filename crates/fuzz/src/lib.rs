@@ -1,4 +1,4 @@
-//! What is fuzzed: any bytes as a TIFF file, and any bytes as a block of any description. The targets in `fuzz_targets`
+//! What is fuzzed: any bytes as a TIFF file, as a picture or an array's header, and as a block of any description. The targets in `fuzz_targets`
 //! hand libFuzzer's bytes to these functions; `crates/reader/tests/fuzz.rs` does the same, seeded, on every test run.
 //!
 //! Nothing is returned: a case fails by a panic, by taking too long or by taking too much memory.
@@ -12,7 +12,7 @@ use outcrop_core::{
 use outcrop_reader::tiff::block::{BlockSpec, CodecState};
 use outcrop_reader::tiff::stream::StreamDecoder;
 use outcrop_reader::tiff::{self, BadBlocks, TiffOptions};
-use outcrop_reader::{IoMode, Store};
+use outcrop_reader::{Format, IoMode, OpenOptions, Store};
 
 /// Codes of TIFF Compression whose blocks are bytes.
 pub const BYTE_CODECS: &[u16] = &[1, 5, 8, 32773, 34925, 50000];
@@ -20,6 +20,11 @@ pub const BYTE_CODECS: &[u16] = &[1, 5, 8, 32773, 34925, 50000];
 pub const FAX_CODECS: &[u16] = &[2, 3, 4, 32771, 32766, 32809];
 /// Codes of TIFF Compression whose blocks are images in themselves.
 pub const IMAGE_CODECS: &[u16] = &[6, 7, 33003, 34676, 34677, 34887, 34933, 50001, 50002];
+
+/// Formats whose files are one picture.
+pub const PICTURES: &[Format] = &[Format::Png, Format::Jpeg, Format::WebP, Format::Bmp];
+/// Formats that are a header and samples.
+pub const HEADERS: &[Format] = &[Format::Npy, Format::Envi];
 
 /// No request of a case may cost more.
 const MOST_BYTES: u64 = 64 << 20;
@@ -42,6 +47,23 @@ pub fn tiff(data: &[u8], path: &Path) {
             {
                 panic!("{why}");
             }
+        }
+    }
+}
+
+/// Opens `data` as a file that shows itself to be of one of `formats`, and reads some of it. `path` is a file to be
+/// written over, in a folder where an ENVI header finds its data.
+pub fn file(formats: &[Format], data: &[u8], path: &Path) {
+    if !Format::from_content(&data[..data.len().min(16)]).is_some_and(|format| formats.contains(&format)) {
+        return;
+    }
+    std::fs::write(path, data).expect("a folder that can be written to");
+    for (io, bad_blocks) in [(IoMode::Map, BadBlocks::Fail), (IoMode::Read, BadBlocks::Nodata)] {
+        let options = OpenOptions { io, bad_blocks, ..OpenOptions::default() };
+        if let Err(Error::Panic(why)) =
+            outcrop_reader::open(path, &options).and_then(|source| read_some(&*source))
+        {
+            panic!("{why}");
         }
     }
 }

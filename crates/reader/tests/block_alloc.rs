@@ -34,22 +34,10 @@ static COUNTING: Counting = Counting;
 
 fn spec(compression: u16, bits: u16, samples: usize, dtype: DataType, predictor: u16) -> BlockSpec {
     BlockSpec {
-        compression,
         predictor,
-        photometric: 1,
         bits: vec![bits; samples],
-        sample_format: if dtype.is_float() { 3 } else { 1 },
-        dtype,
         byte_order: ByteOrder::Big,
-        reversed_bits: false,
-        width: 40,
-        height: 64,
-        subsampling: (1, 1),
-        jpeg_tables: None,
-        t4_options: 0,
-        t6_options: 0,
-        lerc_parameters: vec![],
-        old_jpeg: None,
+        ..BlockSpec::new(compression, (40, 64), dtype, samples)
     }
 }
 

@@ -74,6 +74,17 @@ fn run(what: &str, data: &[u8], body: impl Fn(&[u8])) {
     }
 }
 
+/// The files of a folder of the repository, in order.
+fn folder(path: &str) -> Vec<(String, Vec<u8>)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let read = |path: PathBuf| {
+        (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap())
+    };
+    files.into_iter().map(read).collect()
+}
+
 /// Small TIFF files of every kind.
 fn seeds() -> Vec<(String, Vec<u8>)> {
     let cases = outcrop_testkit::tiff_matrix::all_cases();
@@ -145,6 +156,40 @@ fn mutated_blocks(time: Duration) {
     assert!(cases > 100, "{cases} cases");
 }
 
+/// Pictures, and headers with or without the samples that they speak of.
+fn mutated_pictures_and_headers(time: Duration) {
+    let (dir, start, mut random) = (tempfile::tempdir().unwrap(), Instant::now(), Random(3));
+    let path = dir.path().join("case.hdr");
+    std::fs::write(path.with_extension("raw"), [0; 4096]).unwrap();
+    let kinds = [
+        (bodies::PICTURES, [folder("../fuzz/seeds/pictures"), folder("src/tiff/codec/testdata")].concat()),
+        (bodies::HEADERS, folder("../fuzz/seeds/headers")),
+    ];
+    for (formats, seeds) in &kinds {
+        for (name, seed) in seeds {
+            let shows_itself = outcrop_reader::Format::from_content(&seed[..16.min(seed.len())]);
+            // Streams of JPEG 2000 and JPEG XL are no files that are read.
+            assert!(shows_itself.is_some_and(|f| formats.contains(&f)) || name.contains(".j"), "{name}");
+        }
+    }
+    let mut cases = 0;
+    while start.elapsed() < time {
+        let (formats, seeds) = &kinds[random.below(2)];
+        let (name, seed) = &seeds[random.below(seeds.len())];
+        let mut data = seed.clone();
+        random.mutate(&mut data);
+        run(&format!("{name} {cases}"), &data, |data| bodies::file(formats, data, &path));
+        cases += 1;
+    }
+    println!("{cases} cases");
+    assert!(cases > 50, "{cases} cases");
+}
+
+#[test]
+fn mutated_pictures_and_headers_end_in_pixels_or_an_error() {
+    mutated_pictures_and_headers(Duration::from_secs(3));
+}
+
 #[test]
 fn mutated_files_end_in_pixels_or_an_error() {
     mutated_files(Duration::from_secs(5));
@@ -160,4 +205,5 @@ fn mutated_blocks_end_in_pixels_or_an_error() {
 fn many_more_mutated_files_and_blocks() {
     mutated_files(Duration::from_secs(90));
     mutated_blocks(Duration::from_secs(30));
+    mutated_pictures_and_headers(Duration::from_secs(30));
 }

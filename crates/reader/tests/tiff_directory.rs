@@ -233,6 +233,7 @@ fn what_libtiff_puts_up_with_is_read() {
             "RowsPerStrip without bound",
             &[(278, LONG, vec![0xffff_ffff]), (273, LONG, vec![8]), (279, LONG, vec![20])],
         ),
+        ("no RowsPerStrip and strips that follow each other", &[(278, SHORT, vec![])]),
         ("one strip of 0 bytes", &[(278, LONG, vec![9]), (273, LONG, vec![8]), (279, LONG, vec![0])]),
         ("counts too large", &[(279, LONG, vec![1000, 1000, 1000])]),
         ("a table of counts too short", &[(279, LONG, vec![8])]),
@@ -245,6 +246,9 @@ fn what_libtiff_puts_up_with_is_read() {
     for (what, changes) in cases {
         assert_eq!(changed(changes).unwrap_or_else(|e| panic!("{what}: {e}")), ramp, "{what}");
     }
+    // A gap between strips: which rows are missing is not known.
+    let gap = refusal(changed(&[(278, SHORT, vec![]), (273, LONG, vec![8, 17, 25])]));
+    assert!(gap.contains("has 8 bytes at byte 8, expected 20"), "{gap}");
 }
 
 #[test]

@@ -60,6 +60,29 @@ pub struct CodecState {
 }
 
 impl BlockSpec {
+    /// A block of `samples` unsigned, signed or float samples per pixel, as wide as their type and of the machine's byte order,
+    /// black as zero, without a predictor. What else a page says is set afterwards.
+    pub fn new(compression: u16, (width, height): (u32, u32), dtype: DataType, samples: usize) -> BlockSpec {
+        BlockSpec {
+            compression,
+            predictor: 1,
+            photometric: 1,
+            bits: vec![8 * dtype.bytes() as u16; samples],
+            sample_format: if dtype.is_float() { 3 } else { 1 + u16::from(dtype.is_signed_integer()) },
+            dtype,
+            byte_order: ByteOrder::NATIVE,
+            reversed_bits: false,
+            width,
+            height,
+            subsampling: (1, 1),
+            jpeg_tables: None,
+            t4_options: 0,
+            t6_options: 0,
+            lerc_parameters: vec![],
+            old_jpeg: None,
+        }
+    }
+
     /// Samples per pixel in a block.
     pub fn samples(&self) -> usize {
         self.bits.len()
@@ -226,38 +249,5 @@ pub(super) fn finish_packed(
     unpack::widen(spec, order, packed, packed_row, out);
     if spec.predictor == 2 {
         predictor::undo_narrow_differences(spec, out);
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// A spec of unsigned (or as `dtype` says) full-width samples.
-    pub(in super::super) fn spec(
-        compression: u16,
-        width: u32,
-        height: u32,
-        dtype: DataType,
-        samples: usize,
-    ) -> BlockSpec {
-        BlockSpec {
-            compression,
-            predictor: 1,
-            photometric: 1,
-            bits: vec![8 * dtype.bytes() as u16; samples],
-            sample_format: if dtype.is_float() { 3 } else { 1 + u16::from(dtype.is_signed_integer()) },
-            dtype,
-            byte_order: ByteOrder::NATIVE,
-            reversed_bits: false,
-            width,
-            height,
-            subsampling: (1, 1),
-            jpeg_tables: None,
-            t4_options: 0,
-            t6_options: 0,
-            lerc_parameters: vec![],
-            old_jpeg: None,
-        }
     }
 }

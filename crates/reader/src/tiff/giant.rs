@@ -212,7 +212,8 @@ impl Read for Stored {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::{TiffSource, open_with};
+    use super::super::open::open_with;
+    use super::super::source::TiffSource;
     use super::super::{BadBlocks, TiffOptions};
     use crate::IoMode;
     use outcrop_core::{Channels, HoleKind, Order, Rect, Request, Scratch, Source, with_pixels};

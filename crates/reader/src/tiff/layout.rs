@@ -208,13 +208,34 @@ impl Layout {
             _ => plain.map_or_else(|| self.up_to_next(file, index, offset), Ok)?,
         };
         match plain {
-            Some(needed) if bytes < needed => Err(Error::Format(format!(
-                "the uncompressed block has {bytes} bytes at byte {offset}, expected {needed}"
-            ))),
+            Some(needed) if bytes < needed && !self.goes_on(file, offset.saturating_add(needed))? => {
+                Err(Error::Format(format!(
+                    "the uncompressed block has {bytes} bytes at byte {offset}, expected {needed}"
+                )))
+            }
             // Bytes after the last row are nobody's.
             Some(needed) => Ok(Place::Bytes { offset, bytes: needed }),
             None => Ok(Place::Bytes { offset, bytes }),
         }
+    }
+
+    /// Whether a lone strip has others in the tables that follow it in the file without a gap, up to `end`: RowsPerStrip is
+    /// absent there, and libtiff and tifffile take all as one.
+    fn goes_on(&self, file: &TiffFile, end: u64) -> Result<bool> {
+        let Some(counts) = self.counts.as_ref().filter(|_| self.blocks() == 1 && !self.tiled) else {
+            return Ok(false);
+        };
+        let mut at = file.uint(&self.offsets, 0)?;
+        for strip in 0..self.offsets.count.min(counts.count).min(self.extent.height) {
+            if file.uint(&self.offsets, strip)? != at {
+                return Ok(false);
+            }
+            at = at.saturating_add(file.uint(counts, strip)?);
+            if at >= end {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn up_to_next(&self, file: &TiffFile, index: u64, offset: u64) -> Result<u64> {

@@ -2,18 +2,21 @@
 //!
 //! `ifd` finds the directories and indexes their arrays where they lie, `pages` says which directory is which page
 //! and level, `samples` and `layout` say what a pixel is made of and which bytes are which block, [`block`] turns
-//! the bytes of a block into samples, `source` does so for the blocks that a request touches.
+//! the bytes of a block into samples. `open` puts a `source` together from these, and `decode` is what it does for the blocks
+//! that a request touches.
 
 pub mod block;
 mod codec;
 mod color;
 mod copy;
+mod decode;
 mod giant;
 mod ifd;
 mod layout;
 mod metadata;
 mod old_jpeg;
 mod ome;
+mod open;
 mod pages;
 mod predictor;
 #[cfg(target_arch = "x86_64")]
@@ -27,8 +30,9 @@ mod xml;
 
 pub use codec::{CodecSupport, codecs};
 pub(crate) use ifd::is_tiff;
+pub use open::open;
 use outcrop_core::Value;
-pub use source::{TiffSource, open};
+pub use source::TiffSource;
 
 /// What to open in a TIFF, and how.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -125,7 +125,7 @@ impl<R: BufRead> Read for Reversed<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::block::{CodecState, tests::spec};
+    use super::super::block::CodecState;
     use super::*;
     use outcrop_core::{ByteOrder, DataType};
     use proptest::prelude::*;
@@ -183,7 +183,7 @@ mod tests {
             [(DataType::U8, 1, 8), (DataType::I16, 2, 16), (DataType::F32, 3, 32), (DataType::U16, 1, 12)];
         for (dtype, predictor, bits) in types {
             for (samples, order) in [(1, ByteOrder::Little), (3, ByteOrder::Big)] {
-                let mut spec = spec(1, 61, 50, dtype, samples);
+                let mut spec = BlockSpec::new(1, (61, 50), dtype, samples);
                 (spec.predictor, spec.byte_order, spec.bits) = (predictor, order, vec![bits; samples]);
                 let packed: Vec<u8> =
                     (0..spec.sizes(50).unwrap().packed).map(|i| (i * i / 977 + i % 3) as u8).collect();
@@ -229,7 +229,7 @@ mod tests {
                 codes.push(257);
                 let mut want = vec![7, 7, 7, 7, 7, 7, 9, 5, 5, 5];
                 want.extend((0..last).map(|i| (i % 200) as u8));
-                let spec = spec(5, want.len() as u32, 1, DataType::U8, 1);
+                let spec = BlockSpec::new(5, (want.len() as u32, 1), DataType::U8, 1);
                 let (whole, stream) = both(&spec, &lzw_codes(&codes), 1);
                 assert_eq!(whole.unwrap(), want, "{clears} clears");
                 assert_eq!(stream.unwrap(), want, "{clears} clears");
@@ -241,7 +241,7 @@ mod tests {
     fn a_stream_that_ends_early_is_refused() {
         let packed: Vec<u8> = (0..3000usize).map(|i| (i * i / 977) as u8).collect();
         for (compression, stored) in encodings(&packed) {
-            let spec = spec(compression, 30, 100, DataType::U8, 1);
+            let spec = BlockSpec::new(compression, (30, 100), DataType::U8, 1);
             let (whole, stream) = both(&spec, &stored[..stored.len() / 2], 100);
             for error in [whole.unwrap_err(), stream.unwrap_err()] {
                 assert!(matches!(error, Error::Format(_)), "codec {compression}: {error}");
@@ -265,7 +265,7 @@ mod tests {
                 (8, &[0, 1, 5, 6, 7, 8, 32773, 33003, 34887, 34925, 34933, 50000, 50001, 50002]),
             ] {
                 for &compression in codecs {
-                    let mut spec = spec(compression, 20, 9, DataType::U8, 1);
+                    let mut spec = BlockSpec::new(compression, (20, 9), DataType::U8, 1);
                     (spec.bits, spec.t4_options) = (vec![bits], options);
                     let (whole, stream) = both(&spec, &stored, 9);
                     // Where both give rows they are the same. (One may refuse what the other does not come to see.)

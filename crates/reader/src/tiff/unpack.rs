@@ -177,7 +177,6 @@ impl BitStream<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::block::tests::spec;
     use super::*;
 
     /// Packs by text: the binary digits of all samples of a row, joined and padded.
@@ -204,7 +203,7 @@ mod tests {
                 _ => DataType::U64,
             };
             for samples in [1usize, 3] {
-                let mut spec = spec(1, 5, 2, dtype, samples);
+                let mut spec = BlockSpec::new(1, (5, 2), dtype, samples);
                 spec.bits = vec![depth; samples];
                 let mask = u64::MAX >> (64 - depth);
                 let values: Vec<u64> = (1..=10 * samples as u64)
@@ -223,7 +222,7 @@ mod tests {
 
     #[test]
     fn mixed_and_signed_depths_are_unpacked() {
-        let mut mixed = spec(1, 3, 1, DataType::U8, 3);
+        let mut mixed = BlockSpec::new(1, (3, 1), DataType::U8, 3);
         mixed.bits = vec![5, 7, 4];
         let values = [31, 0, 1, 2, 127, 15, 9, 33, 12];
         let mut out = vec![0; 9];
@@ -235,7 +234,7 @@ mod tests {
         widen(&mixed, ByteOrder::Big, &[0xff, 0xff, 0x04, 0x20, 0, 0], 6, &mut out);
         assert_eq!(out, [255, 255, 255, 33, 0, 33, 0, 0, 0]);
 
-        let mut signed = spec(1, 3, 1, DataType::I16, 1);
+        let mut signed = BlockSpec::new(1, (3, 1), DataType::I16, 1);
         (signed.bits, signed.sample_format) = (vec![12], 2);
         let mut out = vec![0; 6];
         widen(&signed, ByteOrder::Big, &pack(&[0xfff, 0x800, 0x7ff], &[12]), 5, &mut out);
@@ -245,7 +244,7 @@ mod tests {
 
     #[test]
     fn integers_of_24_bits_have_the_opposite_order() {
-        let mut spec = spec(1, 2, 1, DataType::I32, 1);
+        let mut spec = BlockSpec::new(1, (2, 1), DataType::I32, 1);
         spec.bits = vec![24];
         let mut out = vec![0; 8];
         for (order, stored) in

@@ -320,27 +320,14 @@ impl<I: Iterator<Item = u8>> Bits<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outcrop_core::{ByteOrder, DataType};
+    use outcrop_core::DataType;
     use proptest::prelude::*;
 
     fn spec(width: u32, height: u32, compression: u16) -> BlockSpec {
         BlockSpec {
-            compression,
-            predictor: 1,
             photometric: 0,
             bits: vec![1],
-            sample_format: 1,
-            dtype: DataType::U8,
-            byte_order: ByteOrder::Little,
-            reversed_bits: false,
-            width,
-            height,
-            subsampling: (1, 1),
-            jpeg_tables: None,
-            t4_options: 0,
-            t6_options: 0,
-            lerc_parameters: vec![],
-            old_jpeg: None,
+            ..BlockSpec::new(compression, (width, height), DataType::U8, 1)
         }
     }
 

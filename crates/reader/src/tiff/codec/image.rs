@@ -133,11 +133,19 @@ impl Shape {
     }
 }
 
+/// The nearest whole number, ties to even, of what is less than 2^22; more stays far more than any sample. In contrast to
+/// `round_ties_even` no call where the processor's baseline has no such instruction.
+#[cfg(any(feature = "jpeg2000", feature = "jxl"))]
+pub(super) fn nearest(v: f32) -> f32 {
+    const ONES: f32 = 12_582_912.0;
+    (v + ONES) - ONES
+}
+
 /// The files of `testdata` are a ramp, `(20 y + 7 x + 30 c) mod 256` in 9 rows of 13 pixels, as imagecodecs 2026.3.6
 /// wrote it: `*_encode(ramp, lossless=True)` or with `reversible=True`, JPEG with quality 98.
 #[cfg(test)]
 mod tests {
-    use super::super::super::block::{CodecState, tests::spec};
+    use super::super::super::block::CodecState;
     use super::*;
 
     fn ramp(rows: u32, samples: usize) -> Vec<u8> {
@@ -154,7 +162,7 @@ mod tests {
         rows: u32,
         stored: &[u8],
     ) -> Result<Vec<u8>> {
-        let mut spec = spec(compression, 13, 9, dtype, samples);
+        let mut spec = BlockSpec::new(compression, (13, 9), dtype, samples);
         spec.photometric = photometric;
         spec.check()?;
         let mut out = vec![0; 13 * rows as usize * samples * dtype.bytes()];
@@ -202,12 +210,33 @@ mod tests {
                 assert!(found.is_err(), "codec {compression} cut to {cut} bytes");
             }
             // Another width, depth or sample count than the page's.
-            let mut other = spec(compression, 14, 9, dtype, samples);
+            let mut other = BlockSpec::new(compression, (14, 9), dtype, samples);
             let mut out = vec![0; 14 * 9 * samples * dtype.bytes()];
             assert!(other.decode(stored, 9, &mut CodecState::default(), &mut out).is_err());
             (other.width, other.bits) = (13, vec![other.bits[0]; 2]);
             let mut out = vec![0; 13 * 9 * 2 * dtype.bytes()];
             assert!(other.decode(stored, 9, &mut CodecState::default(), &mut out).is_err());
+        }
+    }
+
+    /// As `tiffcp -c webp -f lsb2msb` writes and libtiff reads it; its JPEG keeps its own order.
+    #[test]
+    fn fill_order_2_reverses_webp_but_not_jpeg() {
+        let reversed = |stored: &[u8]| -> Vec<u8> { stored.iter().map(|b| b.reverse_bits()).collect() };
+        let decode = |compression, stored: &[u8], out: &mut [u8]| {
+            let mut spec = BlockSpec::new(compression, (13, 9), DataType::U8, 3);
+            (spec.photometric, spec.reversed_bits) = (2, true);
+            spec.decode(stored, 9, &mut CodecState::default(), out)
+        };
+        let mut out = vec![0; 13 * 9 * 3];
+        let jpeg: &[u8] = include_bytes!("testdata/rgb_as_is.jpg");
+        decode(7, jpeg, &mut out).unwrap();
+        assert!(decode(7, &reversed(jpeg), &mut out).is_err());
+        if cfg!(feature = "webp") {
+            let webp: &[u8] = include_bytes!("testdata/rgb.webp");
+            decode(50001, &reversed(webp), &mut out).unwrap();
+            assert_eq!(out, ramp(9, 3));
+            assert!(decode(50001, webp, &mut out).is_err());
         }
     }
 
@@ -233,12 +262,22 @@ mod tests {
     }
 
     #[test]
+    #[cfg(any(feature = "jpeg2000", feature = "jxl"))]
+    fn samples_are_rounded_to_the_nearest_ties_to_even() {
+        for k in -300_000..=300_000 {
+            let v = k as f32 / 4.0;
+            assert_eq!(nearest(v), v.round_ties_even(), "{v}");
+        }
+        assert!(nearest(1e9) > 1e8 && nearest(f32::NEG_INFINITY) < -1e8 && nearest(f32::NAN).is_nan());
+    }
+
+    #[test]
     fn jpeg_tables_are_put_before_the_scan() {
         let stored: &[u8] = include_bytes!("testdata/gray.jpg");
         let whole = decode(7, 1, 1, DataType::U8, 9, stored).unwrap();
         // All before the frame header becomes tables.
         let frame = stored.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-        let mut spec = spec(7, 13, 9, DataType::U8, 1);
+        let mut spec = BlockSpec::new(7, (13, 9), DataType::U8, 1);
         spec.jpeg_tables = Some([&stored[..frame], &[0xff, 0xd9]].concat());
         let mut out = vec![0; whole.len()];
         let scan = [&[0xff, 0xd8], &stored[frame..]].concat();

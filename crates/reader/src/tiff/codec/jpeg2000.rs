@@ -4,7 +4,7 @@ use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 use outcrop_core::{Error, Result};
 
 use super::super::block::BlockSpec;
-use super::image::Shape;
+use super::image::{Shape, nearest};
 
 /// Decodes an image of up to 16 bits. The components are taken as the codestream has them: its own colour transform
 /// is undone, others (33003 stores YCbCr) are not.
@@ -39,14 +39,16 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
                 spec.bits[0]
             )));
         }
+        let sample = |v: f32| (nearest(v) as i32).saturating_sub(shift).clamp(smallest, largest);
         let rows = samples.chunks_exact(width as usize).zip(out.chunks_exact_mut(shape.row_bytes()));
         for (from, to) in rows {
-            for (&v, pixel) in from.iter().zip(to.chunks_exact_mut(shape.samples * shape.bytes)) {
-                let v = (v.round_ties_even() as i32).saturating_sub(shift).clamp(smallest, largest);
-                match shape.bytes {
-                    1 => pixel[c] = v as u8,
-                    _ => pixel[2 * c..2 * c + 2].copy_from_slice(&(v as u16).to_ne_bytes()),
-                }
+            let pixels = from.iter().zip(to.chunks_exact_mut(shape.samples * shape.bytes));
+            if shape.bytes == 1 {
+                pixels.for_each(|(&v, pixel)| pixel[c] = sample(v) as u8);
+            } else {
+                pixels.for_each(|(&v, pixel)| {
+                    pixel[2 * c..2 * c + 2].copy_from_slice(&(sample(v) as u16).to_ne_bytes());
+                });
             }
         }
     }

@@ -4,7 +4,7 @@ use jxl_oxide::{AllocTracker, JxlImage, JxlThreadPool};
 use outcrop_core::{DataType, Error, Result};
 
 use super::super::block::BlockSpec;
-use super::image::Shape;
+use super::image::{Shape, nearest};
 
 /// The most memory that the library may take for a block of so many samples: beyond, the block is refused.
 pub(super) fn memory_bytes(samples: u64) -> u64 {
@@ -34,14 +34,10 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
         samples.chunks_exact(frame.width() * shape.samples).zip(out.chunks_exact_mut(shape.row_bytes()));
     for (from, to) in rows {
         match spec.dtype {
-            DataType::U8 => {
-                to.iter_mut().zip(from).for_each(|(t, v)| *t = (v * largest).round_ties_even() as u8)
-            }
+            DataType::U8 => to.iter_mut().zip(from).for_each(|(t, v)| *t = nearest(v * largest) as u8),
             DataType::U16 => {
                 let to = to.chunks_exact_mut(2).zip(from);
-                to.for_each(|(t, v)| {
-                    t.copy_from_slice(&((v * largest).round_ties_even() as u16).to_ne_bytes())
-                });
+                to.for_each(|(t, v)| t.copy_from_slice(&(nearest(v * largest) as u16).to_ne_bytes()));
             }
             _ => to.chunks_exact_mut(4).zip(from).for_each(|(t, v)| t.copy_from_slice(&v.to_ne_bytes())),
         }

@@ -426,7 +426,7 @@ fn fletcher32(bytes: &[u8]) -> u32 {
 /// Blobs as imagecodecs 2026.3.6 (liblerc 4) wrote them.
 #[cfg(test)]
 mod tests {
-    use super::super::super::block::{CodecState, tests::spec};
+    use super::super::super::block::CodecState;
     use outcrop_core::ByteOrder;
 
     use super::*;
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn masked_floats_are_nan() {
         let stored = bytes(&MASKED.replace(' ', ""));
-        let spec = spec(34887, 4, 3, DataType::F32, 1);
+        let spec = BlockSpec::new(34887, (4, 3), DataType::F32, 1);
         let mut out = vec![0; 48];
         spec.decode(&stored, 3, &mut CodecState::default(), &mut out).unwrap();
         let found: Vec<f32> = out.chunks(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap())).collect();
@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn several_samples_come_within_the_error_that_was_allowed() {
         let stored = bytes(&DEEP.replace(' ', ""));
-        let spec = spec(34887, 8, 5, DataType::I16, 3);
+        let spec = BlockSpec::new(34887, (8, 5), DataType::I16, 3);
         let mut out = vec![0; 240];
         spec.decode(&stored, 5, &mut CodecState::default(), &mut out).unwrap();
         let found: Vec<i16> = out.chunks(2).map(|b| i16::from_ne_bytes(b.try_into().unwrap())).collect();
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn samples_of_big_endian_files_are_turned() {
-        let mut spec = spec(34887, 4, 3, DataType::U16, 1);
+        let mut spec = BlockSpec::new(34887, (4, 3), DataType::U16, 1);
         spec.byte_order = ByteOrder::Big;
         let mut out = vec![0; 24];
         spec.decode(&bytes(&BIG.replace(' ', "")), 3, &mut CodecState::default(), &mut out).unwrap();
@@ -495,8 +495,12 @@ mod tests {
         let mut stored = bytes(&DEEP.replace(' ', ""));
         *stored.last_mut().unwrap() ^= 1;
         let mut out = vec![0; 240];
-        let found =
-            spec(34887, 8, 5, DataType::I16, 3).decode(&stored, 5, &mut CodecState::default(), &mut out);
+        let found = BlockSpec::new(34887, (8, 5), DataType::I16, 3).decode(
+            &stored,
+            5,
+            &mut CodecState::default(),
+            &mut out,
+        );
         assert!(found.unwrap_err().to_string().contains("checksum"));
     }
 }

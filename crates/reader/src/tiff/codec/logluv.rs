@@ -19,14 +19,14 @@ pub(super) fn check(spec: &BlockSpec) -> Result<()> {
         32845 => spec.samples() == 3,
         _ => false,
     };
-    if spec.compression != 34676 || !samples_fit || spec.dtype != DataType::I16 {
+    if spec.compression != 34676 || !samples_fit || !matches!(spec.dtype, DataType::I16 | DataType::U16) {
         return Err(Error::Unsupported(format!(
             "SGI LogLuv with compression {}, photometric {} and {} samples of {} ({})",
             spec.compression,
             spec.photometric,
             spec.samples(),
             spec.dtype,
-            "only 34676 with LogL or LogLuv as int16"
+            "only 34676 with LogL or LogLuv of 16 bits"
         )));
     }
     Ok(())

@@ -163,9 +163,10 @@ impl Codec {
         matches!(self, OldJpeg | Jpeg | SgiLog | SgiLog24 | Lerc | Png | Jpeg2000 | WebP | JpegXl)
     }
 
-    /// Whether FillOrder 2 reverses the stored bytes; the image codecs define their own bit order (libtiff agrees).
+    /// Whether FillOrder 2 reverses the stored bytes, as in libtiff: those of JPEG and of what it does not know keep their
+    /// own order.
     pub(super) fn reverses_bits(self) -> bool {
-        !self.is_image() || self == Codec::Lerc
+        !self.is_image() || matches!(self, Codec::Lerc | Codec::WebP | Codec::SgiLog)
     }
 }
 
