@@ -13,6 +13,7 @@ use outcrop_core::{DataType, Error, Result, Sample, Value, with_dtype};
 use super::key::{key, value};
 use super::percentile_pass::{PercentilePartial, PercentilePass};
 use super::quantile::{Method, Percentile, PercentileSpec, Place};
+use super::tables;
 use crate::exact::{BigSum, Exact};
 use crate::validity::{NanPolicy, Validity};
 
@@ -66,7 +67,7 @@ impl Percentiles {
             return Err(Error::Usage("an image without channels has no percentiles".into()));
         }
         let groups = if pool == Pool::PerChannel { channels } else { 1 };
-        let digits = digits(8 * dtype.bytes() as u32, groups as u64, 2 * spec.percentiles.len() as u64);
+        let digits = digits(dtype, groups, 2 * spec.percentiles.len() as u64);
         Ok(Percentiles { dtype, spec, validity, digits, stage: 0, groups: vec![Group::default(); groups] })
     }
 
@@ -164,12 +165,17 @@ impl Percentiles {
     }
 }
 
-/// `bits` in digits of at most 16 and at least 8, such that the counters of a pass keep to their bytes if they can.
-fn digits(bits: u32, groups: u64, prefixes: u64) -> Vec<u32> {
-    let widest = |tables: u64| (COUNTERS_BYTES / 8 / tables.max(1)).checked_ilog2().unwrap_or(0).clamp(8, 16);
-    let first = widest(groups).min(bits);
+/// The bits of a key in digits of at least 8, such that the counters of a pass keep to their bytes if they can: first as
+/// many as [`Tables`](super::tables::Tables) count by, then at most 16.
+fn digits(dtype: DataType, groups: usize, prefixes: u64) -> Vec<u32> {
+    let bits = 8 * dtype.bytes() as u32;
+    let widest = |tables: u64, most: u32| {
+        (COUNTERS_BYTES / 8 / tables.max(1)).checked_ilog2().unwrap_or(0).max(8).min(most)
+    };
+    let first = widest(groups as u64, tables::bits(dtype, groups));
     let rest = bits - first;
-    let passes = rest.div_ceil(widest(groups.saturating_mul(prefixes)));
+    let widest = widest((groups as u64).saturating_mul(prefixes), 16);
+    let passes = rest.div_ceil(widest);
     let mut digits = vec![first];
     digits.extend((0..passes).map(|i| (rest * (i + 1)) / passes - (rest * i) / passes));
     digits

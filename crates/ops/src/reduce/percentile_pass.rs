@@ -12,17 +12,18 @@ use outcrop_core::{Chunk, Error, Reduce, Result, Sample, Value, with_dtype};
 
 use super::key::{key, sample_key, sample_key32};
 use super::rows::rows;
-use super::tables::Tables;
+use super::tables::{self, Tables};
 use crate::saved::{Loader, Saver};
 use crate::simd::{self, Work};
 use crate::validity::{Validity, keep};
 
 /// Keys made at once.
 const BLOCK: usize = 256;
+/// Bits of a table by which prefixes are found: those of the first pass, where it is of up to four channels.
+const MOST_BITS: u32 = tables::BITS[1];
 /// Keys that are passed over together where none has a wanted prefix.
 const PART: usize = 32;
-/// Prefixes that are compared with before one is looked up: with one or two that reads 22 to 30 GB/s where looking up
-/// reads 7 to 9, with seven it is slower.
+/// Prefixes that are compared with before one is looked up: with more it is slower.
 const FEW: usize = 2;
 const NAME: &str = "percentiles";
 
@@ -89,7 +90,7 @@ pub(super) struct Slots {
 /// Several wanted prefixes have the same hash, or there are too many for the table.
 const SEVERAL: u8 = u8::MAX;
 
-/// Where in a table of `len` entries, a power of two up to 2^16, a prefix is looked up: by its low bits, with the high
+/// Where in a table of `len` entries, a power of two, a prefix is looked up: by its low bits, with the high
 /// bits mixed in where keys are of 64 bits.
 #[inline(always)]
 fn hash(prefix: u64, len: usize, long: bool) -> usize {
@@ -131,7 +132,7 @@ impl PercentilePass {
         prefixes: Vec<Vec<u64>>,
     ) -> PercentilePass {
         // All tables together take 4 MiB at most, or 256 bytes each.
-        let table_bits = 22u32.saturating_sub((prefixes.len() as u64).max(1).ilog2() + 1).clamp(8, 16);
+        let table_bits = 22u32.saturating_sub((prefixes.len() as u64).max(1).ilog2() + 1).clamp(8, MOST_BITS);
         let long = validity.dtype().bytes() == 8;
         let mut wanted = prefixes.concat();
         wanted.sort_unstable();
@@ -155,7 +156,7 @@ impl PercentilePass {
 
     /// The groups of a partial's tables, where it has some: they count by as many bits as the pass.
     fn tabled(&self) -> Option<usize> {
-        let digit = 8 * (self.validity.dtype().bytes() as u32).min(2);
+        let digit = tables::bits(self.validity.dtype(), self.groups.len());
         (self.stage == 0 && self.digit == digit).then_some(self.groups.len())
     }
 
@@ -291,27 +292,54 @@ impl<T: Sample> Later<'_, T> {
         let Later(Tally { pass, partial, samples, first, channels }) = self;
         let mask = (1u64 << pass.digit) - 1;
         let wanted = pass.wanted.map(|wanted| wanted.map(narrow));
+        let groups = &pass.groups[first..first + channels];
+        let long = size_of::<T>() == 8;
         let mut keys = [K::default(); BLOCK];
+        let mut found = [0u8; BLOCK];
         for (b, block) in samples.chunks(BLOCK).enumerate() {
             // NaN has the largest key: counted or not, it moves no rank of another sample.
             keys.iter_mut().zip(block).for_each(|(k, &v)| *k = key(v));
-            for (p, part) in keys[..block.len()].chunks(PART).enumerate() {
-                let meets = |prefix: K| {
-                    let equal = |&key: &K| u32::from(key >> (pass.shift + pass.digit) == prefix);
-                    part.iter().map(equal).fold(0, |any, one| any | one) != 0
-                };
-                if wanted.is_some_and(|wanted| !wanted.into_iter().any(meets)) {
-                    continue;
-                }
-                let mut c = if channels == 1 { 0 } else { (b * BLOCK + p * PART) % channels };
-                for &key in part {
-                    let key: u64 = key.into() >> pass.shift;
-                    let slots = &pass.groups[first + c];
-                    if let Some(slot) = slots.find(key >> pass.digit, size_of::<T>() == 8) {
-                        let counter = slots.counters.start + (slot << pass.digit | (key & mask) as usize);
-                        partial.counts[counter] += 1;
+            let keys = &keys[..block.len()];
+            let mut held = 0;
+            // No branch depends on one sample: where a prefix may be wanted its place is held, else overwritten.
+            let mut hold = |places: Range<usize>| {
+                if let [slots] = groups {
+                    let last = slots.table.len() - 1;
+                    for place in places {
+                        let prefix = keys[place].into() >> pass.shift >> pass.digit;
+                        found[held & (BLOCK - 1)] = place as u8;
+                        held += usize::from(slots.table[hash(prefix, last + 1, long) & last] != 0);
                     }
+                    return;
+                }
+                let mut c = (b * BLOCK + places.start) % channels;
+                for place in places {
+                    let (prefix, table) = (keys[place].into() >> pass.shift >> pass.digit, &groups[c].table);
+                    found[held & (BLOCK - 1)] = place as u8;
+                    held += usize::from(table[hash(prefix, table.len(), long)] != 0);
                     c = if c + 1 == channels { 0 } else { c + 1 };
+                }
+            };
+            match wanted {
+                None => hold(0..keys.len()),
+                Some(wanted) => {
+                    for (p, part) in keys.chunks(PART).enumerate() {
+                        let meets = |prefix: K| {
+                            let equal = |&key: &K| u32::from(key >> (pass.shift + pass.digit) == prefix);
+                            part.iter().map(equal).fold(0, |any, one| any | one) != 0
+                        };
+                        if wanted.into_iter().any(meets) {
+                            hold(p * PART..p * PART + part.len());
+                        }
+                    }
+                }
+            }
+            for &place in &found[..held] {
+                let key = keys[usize::from(place)].into() >> pass.shift;
+                let slots = &groups[(b * BLOCK + usize::from(place)) % channels];
+                if let Some(slot) = slots.find(key >> pass.digit, long) {
+                    let counter = slots.counters.start + (slot << pass.digit | (key & mask) as usize);
+                    partial.counts[counter] += 1;
                 }
             }
         }
@@ -333,7 +361,9 @@ impl Reduce for PercentilePass {
 
     fn partial_bytes(&self) -> u64 {
         let tables = self.tabled().map_or(0, |groups| Tables::bytes(self.validity.dtype(), groups));
-        8 * (self.counters() + self.groups.len()) as u64 + tables
+        // The tables of prefixes are the pass's, for all partials; they are counted here as nobody else counts them.
+        let prefixes: usize = self.groups.iter().map(|g| g.table.len() + 8 * g.prefixes.len()).sum();
+        (8 * (self.counters() + self.groups.len()) + prefixes) as u64 + tables
     }
 
     fn fold(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {
