@@ -11,6 +11,7 @@ use num_bigint::BigInt;
 use outcrop_core::{DataType, Error, Result, Sample, Value, with_dtype};
 
 use super::key::{key, value};
+use super::moments::{Moments, MomentsPartial, pooled};
 use super::percentile_pass::{PercentilePartial, PercentilePass};
 use super::quantile::{Method, Percentile, PercentileSpec, Place};
 use super::tables;
@@ -95,6 +96,36 @@ impl Percentiles {
     pub fn absorb(&mut self, partial: PercentilePartial) -> Result<()> {
         let pass = self.pass().ok_or_else(|| Error::Usage("the percentiles are complete".into()))?;
         let (counts, nan) = pass.totals(&partial)?;
+        self.settle(&pass, &counts, &nan);
+        Ok(())
+    }
+
+    /// Whether one pass that counts all values, as [`Moments::counting`] does, is all that is needed.
+    pub fn is_counted(&self) -> bool {
+        self.stage == 0 && self.digits.len() == 1
+    }
+
+    /// Takes in what [`Moments::counting`] has counted by the same rules, instead of the one pass.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the partial is of something else, or [`is_counted`](Percentiles::is_counted) is false.
+    pub fn absorb_counted(&mut self, kernel: &Moments, partial: &MomentsPartial) -> Result<()> {
+        let counted = kernel.counted(partial)?.filter(|_| self.is_counted());
+        let pass = self.pass().zip(counted).filter(|(pass, counted)| {
+            pass.digit == counted.size.ilog2() && self.validity.channels() == counted.nan.len()
+        });
+        let (pass, counted) =
+            pass.ok_or_else(|| Error::Usage("the percentiles need a pass of their own".into()))?;
+        if self.groups.len() == counted.nan.len() {
+            self.settle(&pass, &counted.counts, &counted.nan);
+        } else {
+            self.settle(&pass, &pooled(&counted.counts, counted.size), &[counted.nan.iter().sum()]);
+        }
+        Ok(())
+    }
+
+    /// Takes in all counters of a pass and the NaN samples of each group.
+    fn settle(&mut self, pass: &PercentilePass, counts: &[u64], nan: &[u64]) {
         for (g, group) in self.groups.iter_mut().enumerate() {
             let slots = &pass.groups[g];
             if self.stage == 0 {
@@ -120,7 +151,6 @@ impl Percentiles {
             }
         }
         self.stage += 1;
-        Ok(())
     }
 
     /// The percentiles, exact: for each channel (or the one pool) one for each that was asked; `None` where no sample

@@ -150,6 +150,13 @@ impl PercentilePass {
         PercentilePass { validity, stage, shift, digit, groups, wanted }
     }
 
+    /// The pass that counts every value of each channel; `None` for types of more than 16 bits.
+    pub(super) fn of_values(validity: &Validity) -> Option<PercentilePass> {
+        let bits = 8 * validity.dtype().bytes() as u32;
+        let all = vec![vec![0]; validity.channels()];
+        (bits <= 16).then(|| PercentilePass::new(validity.clone(), 0, 0, bits, all))
+    }
+
     fn counters(&self) -> usize {
         self.groups.last().map_or(0, |g| g.counters.end)
     }

@@ -10,6 +10,7 @@ mod bins;
 mod fixed;
 mod float;
 mod integer;
+mod powers;
 mod rational;
 mod small;
 #[cfg(target_arch = "x86_64")]
@@ -19,6 +20,7 @@ mod sums;
 pub use fixed::Fixed;
 pub(crate) use fixed::{decompose, power_of_two};
 pub(crate) use integer::{Span, fold_interleaved};
+pub(crate) use powers::PowerSums;
 pub use rational::Rational;
 pub use sums::{ExactSum, ExactSums};
 pub(crate) use sums::{Scratch, fold};
