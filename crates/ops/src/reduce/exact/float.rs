@@ -267,7 +267,7 @@ impl Kernel for f64 {
 }
 
 /// The least k such that |v| < 2^k, for finite v.
-fn exponent(v: f64) -> i32 {
+pub(super) fn exponent(v: f64) -> i32 {
     let biased = (v.to_bits() >> 52 & 0x7ff) as i32;
     if biased == 0 { -1022 } else { biased - 1022 }
 }

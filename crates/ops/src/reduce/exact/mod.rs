@@ -11,6 +11,7 @@ mod fixed;
 mod float;
 mod integer;
 mod powers;
+mod products;
 mod rational;
 mod small;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,7 @@ pub use fixed::Fixed;
 pub(crate) use fixed::{decompose, power_of_two};
 pub(crate) use integer::{Span, fold_interleaved};
 pub(crate) use powers::PowerSums;
+pub(crate) use products::add_products;
 pub use rational::Rational;
 pub use sums::{ExactSum, ExactSums};
 pub(crate) use sums::{Scratch, fold};
