@@ -7,6 +7,7 @@ use num_bigint::{BigInt, BigUint};
 use outcrop_core::{Chunk, Error, Reduce, Result, Sample, with_pixels};
 
 use super::exact::{ExactSums, Fixed, Rational, Scratch, add_products, fold};
+use super::rows::append_channel;
 use crate::saved::{Loader, Saver};
 use crate::validity::{Bound, Class, NanPolicy, Validity};
 
@@ -93,13 +94,10 @@ impl Covariance {
                 let part = from..(from + HELD).min(width);
                 for (c, column) in columns.iter_mut().enumerate() {
                     column.clear();
-                    let row = view.slice(s![y, part.clone(), c]);
-                    match whole {
-                        true => column.extend(row),
-                        false => {
-                            let kept = row.iter().zip(&kept[part.clone()]).filter(|(_, kept)| **kept);
-                            column.extend(kept.map(|(&v, _)| v));
-                        }
+                    append_channel(column, view.slice(s![y, part.clone(), ..]), c);
+                    if !whole {
+                        let mut kept = kept[part.clone()].iter();
+                        column.retain(|_| kept.next().is_some_and(|&kept| kept));
                     }
                     fold(column, None, &mut partial.channels[c], &mut None, &mut scratch);
                     scratch.drain(&mut partial.channels[c]);

@@ -6,15 +6,17 @@
 
 use std::borrow::Cow;
 
+use ndarray::Axis;
 use num_bigint::BigInt;
 use outcrop_core::{Chunk, Reduce, Result, Sample, Value, with_dtype};
 
 use super::exact::{PowerSums, Rational, decompose, power_of_two};
 use super::key::value;
 use super::percentile_pass::{PercentilePartial, PercentilePass};
-use super::rows::rows;
+use super::rows::{append_channel, rows};
 use super::stats::ChannelStats;
 use crate::saved::{Loader, Saver};
+use crate::simd::{self, Work};
 use crate::validity::{NanPolicy, Validity, keep};
 
 /// Samples whose deviations are held at once.
@@ -194,23 +196,41 @@ impl Moments {
     ) -> Result<()> {
         let mut kept: Vec<T> = Vec::new();
         let mut deviations: Vec<f64> = Vec::new();
-        rows::<T>(&self.validity, chunk, |_, c, samples, classes| {
+        let view = chunk.inputs.first().and_then(|image| image.pixels.typed::<T>());
+        rows::<T>(&self.validity, chunk, |y, c, samples, classes| {
             kept.clear();
-            match classes {
-                Some(classes) => keep(&mut kept, samples, classes),
-                None => kept.extend(samples),
+            match (classes, &view) {
+                (Some(classes), _) => keep(&mut kept, samples, classes),
+                (None, Some(view)) => append_channel(&mut kept, view.index_axis(Axis(0), y), c),
+                (None, None) => kept.extend(samples),
             }
             if self.validity.nan() == NanPolicy::Omit && kept.iter().fold(false, |any, v| any | v.is_nan()) {
                 kept.retain(|v| !v.is_nan());
             }
             let (centre, scale) = about[c];
             for held in kept.chunks(HELD) {
-                deviations.clear();
-                deviations.extend(held.iter().map(|v| v.to_f64() * scale - centre * scale));
+                deviations.resize(held.len(), 0.0);
+                simd::run(Deviations { samples: held, centre, scale, out: &mut deviations });
                 sums[c].0.add(&deviations);
             }
             Ok(())
         })
+    }
+}
+
+/// Samples' differences from a centre, in units of 1 / scale.
+struct Deviations<'a, T> {
+    samples: &'a [T],
+    centre: f64,
+    scale: f64,
+    out: &'a mut [f64],
+}
+
+impl<T: Sample> Work for Deviations<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        let (scale, centre) = (self.scale, self.centre * self.scale);
+        self.out.iter_mut().zip(self.samples).for_each(|(d, v)| *d = v.to_f64() * scale - centre);
     }
 }
 

@@ -308,27 +308,8 @@ impl<T: Sample> Later<'_, T> {
             keys.iter_mut().zip(block).for_each(|(k, &v)| *k = key(v));
             let keys = &keys[..block.len()];
             let mut held = 0;
-            // No branch depends on one sample: where a prefix may be wanted its place is held, else overwritten.
-            let mut hold = |places: Range<usize>| {
-                if let [slots] = groups {
-                    let last = slots.table.len() - 1;
-                    for place in places {
-                        let prefix = keys[place].into() >> pass.shift >> pass.digit;
-                        found[held & (BLOCK - 1)] = place as u8;
-                        held += usize::from(slots.table[hash(prefix, last + 1, long) & last] != 0);
-                    }
-                    return;
-                }
-                let mut c = (b * BLOCK + places.start) % channels;
-                for place in places {
-                    let (prefix, table) = (keys[place].into() >> pass.shift >> pass.digit, &groups[c].table);
-                    found[held & (BLOCK - 1)] = place as u8;
-                    held += usize::from(table[hash(prefix, table.len(), long)] != 0);
-                    c = if c + 1 == channels { 0 } else { c + 1 };
-                }
-            };
             match wanted {
-                None => hold(0..keys.len()),
+                None => held = hold(pass, groups, keys, 0, b * BLOCK, long, &mut found, 0),
                 Some(wanted) => {
                     for (p, part) in keys.chunks(PART).enumerate() {
                         let meets = |prefix: K| {
@@ -336,7 +317,7 @@ impl<T: Sample> Later<'_, T> {
                             part.iter().map(equal).fold(0, |any, one| any | one) != 0
                         };
                         if wanted.into_iter().any(meets) {
-                            hold(p * PART..p * PART + part.len());
+                            held = hold(pass, groups, part, p * PART, b * BLOCK, long, &mut found, held);
                         }
                     }
                 }
@@ -351,6 +332,41 @@ impl<T: Sample> Later<'_, T> {
             }
         }
     }
+}
+
+/// Adds to `found` the places of those keys of a block of which a prefix may be wanted, and returns how many are found. No
+/// branch depends on one key: a place is overwritten by the next where it is not.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn hold<K: Copy + Into<u64>>(
+    pass: &PercentilePass,
+    groups: &[Slots],
+    keys: &[K],
+    first: usize,
+    block: usize,
+    long: bool,
+    found: &mut [u8; BLOCK],
+    held: usize,
+) -> usize {
+    let (mut held, below) = (held, pass.shift + pass.digit);
+    let mut one = |place: usize, key: K, table: &[u8]| {
+        let entry = table[hash(key.into() >> below, table.len(), long) & (table.len() - 1)];
+        found[held & (BLOCK - 1)] = place as u8;
+        held += usize::from(entry != 0);
+    };
+    if let [slots] = groups {
+        let table = &slots.table[..];
+        for (i, &key) in keys.iter().enumerate() {
+            one(first + i, key, table);
+        }
+    } else {
+        let mut c = (block + first) % groups.len();
+        for (i, &key) in keys.iter().enumerate() {
+            one(first + i, key, &groups[c].table);
+            c = if c + 1 == groups.len() { 0 } else { c + 1 };
+        }
+    }
+    held
 }
 
 impl Reduce for PercentilePass {

@@ -59,9 +59,9 @@ impl PowerSums {
     }
 
     fn add_one(&mut self, d: f64) {
-        let powers = powers(d);
-        if powers.iter().all(|p| p.is_finite()) {
-            self.sums.iter_mut().zip(powers).for_each(|(sum, p)| sum.add_f64(p));
+        let powers = powers(&[d]);
+        if powers.as_flattened().iter().all(|p| p.is_finite()) {
+            self.sums.iter_mut().zip(powers).for_each(|(sum, [p])| sum.add_f64(p));
         } else {
             self.special += 1;
         }
@@ -97,11 +97,18 @@ impl PowerSums {
     }
 }
 
-/// The first four powers, each as it is added.
+/// The first four powers of some deviations, each as it is added.
 #[inline(always)]
-fn powers(d: f64) -> [f64; 4] {
-    let square = d * d;
-    [d, square, square * d, square * square].map(|p| (p + GRID) - GRID)
+fn powers<const N: usize>(d: &[f64; N]) -> [[f64; N]; 4] {
+    let square: [f64; N] = std::array::from_fn(|i| d[i] * d[i]);
+    let mut powers = [
+        *d,
+        square,
+        std::array::from_fn(|i| square[i] * d[i]),
+        std::array::from_fn(|i| square[i] * square[i]),
+    ];
+    powers.iter_mut().flatten().for_each(|p| *p = (*p + GRID) - GRID);
+    powers
 }
 
 /// A block of deviations; `parts` are of the sums, where all are below the bound.
@@ -122,10 +129,7 @@ impl Work for Powers<'_> {
         }
         let mut sums = [1, 2, 3, 4].map(|power| Split::new(power * BOUND));
         for group in groups {
-            let group = group.map(powers);
-            for (p, sum) in sums.iter_mut().enumerate() {
-                sum.add(&group.map(|powers| powers[p]));
-            }
+            sums.iter_mut().zip(powers(group)).for_each(|(sum, powers)| sum.add(&powers));
         }
         *self.parts = Some(sums.map(|sum| sum.parts()));
     }
