@@ -187,8 +187,8 @@ fn the_inputs_own_mask_is_taken_where_it_is_asked_for() {
     assert_eq!(folder.read("o.npy").last(), Some(&3));
     folder.ok(&["mean", "m.tif", "p.npy", "--mask", "self", "--out-dtype", "uint8"]);
     assert!(folder.read("p.npy").ends_with(&[1, 0, 3, 0]));
-    folder.write("self", &[0, 0, 0, 1]);
-    let file = folder.json(&["stats", "m.tif", "--json", "--mask", "./self", "--from", "tiff"]);
+    folder.write("self", &npy("|u1", &[1, 4], &[0, 0, 0, 1]));
+    let file = folder.json(&["stats", "m.tif", "--json", "--mask", "./self"]);
     assert_eq!(file["channels"][0]["sum"], json!(40));
 
     says(
