@@ -23,8 +23,8 @@ const BLOCK: usize = 256;
 const MOST_BITS: u32 = tables::BITS[1];
 /// Keys that are passed over together where none has a wanted prefix.
 const PART: usize = 32;
-/// Prefixes that are compared with before one is looked up: with more it is slower.
-const FEW: usize = 2;
+/// Prefixes that keys are compared with, many at once, before one is looked up: with more that is slower.
+const FEW: usize = 8;
 const NAME: &str = "percentiles";
 
 /// One pass: a reduction that counts.
@@ -36,8 +36,8 @@ pub struct PercentilePass {
     shift: u32,
     pub(super) digit: u32,
     pub(super) groups: Vec<Slots>,
-    /// The prefixes of all groups where they are few, the last repeated: what a later pass looks for first.
-    wanted: Option<[u64; FEW]>,
+    /// The prefixes of all groups where they are few, else none: what a later pass looks for first.
+    wanted: Vec<u64>,
 }
 
 /// Counters of one pass.
@@ -137,9 +137,9 @@ impl PercentilePass {
         let mut wanted = prefixes.concat();
         wanted.sort_unstable();
         wanted.dedup();
-        let wanted = (1..=FEW)
-            .contains(&wanted.len())
-            .then(|| std::array::from_fn(|i| wanted[i.min(wanted.len() - 1)]));
+        if wanted.len() > FEW {
+            wanted = Vec::new();
+        }
         let mut end = 0;
         let place = |prefixes: Vec<u64>| {
             let slots = Slots::new(prefixes, end, digit, if stage == 0 { 0 } else { table_bits }, long);
@@ -298,7 +298,9 @@ impl<T: Sample> Later<'_, T> {
     {
         let Later(Tally { pass, partial, samples, first, channels }) = self;
         let mask = (1u64 << pass.digit) - 1;
-        let wanted = pass.wanted.map(|wanted| wanted.map(narrow));
+        let mut wanted = [K::default(); FEW];
+        wanted.iter_mut().zip(&pass.wanted).for_each(|(k, &prefix)| *k = narrow(prefix));
+        let wanted = &wanted[..pass.wanted.len()];
         let groups = &pass.groups[first..first + channels];
         let long = size_of::<T>() == 8;
         let mut keys = [K::default(); BLOCK];
@@ -308,18 +310,16 @@ impl<T: Sample> Later<'_, T> {
             keys.iter_mut().zip(block).for_each(|(k, &v)| *k = key(v));
             let keys = &keys[..block.len()];
             let mut held = 0;
-            match wanted {
-                None => held = hold(pass, groups, keys, 0, b * BLOCK, long, &mut found, 0),
-                Some(wanted) => {
-                    for (p, part) in keys.chunks(PART).enumerate() {
-                        let meets = |prefix: K| {
-                            let equal = |&key: &K| u32::from(key >> (pass.shift + pass.digit) == prefix);
-                            part.iter().map(equal).fold(0, |any, one| any | one) != 0
-                        };
-                        if wanted.into_iter().any(meets) {
-                            held = hold(pass, groups, part, p * PART, b * BLOCK, long, &mut found, held);
-                        }
-                    }
+            if wanted.is_empty() {
+                held = hold(pass, groups, keys, 0, b * BLOCK, long, &mut found, 0);
+            }
+            for (p, part) in keys.chunks(PART).enumerate().filter(|_| !wanted.is_empty()) {
+                let meets = |&prefix: &K| {
+                    let equal = |&key: &K| u32::from(key >> (pass.shift + pass.digit) == prefix);
+                    part.iter().map(equal).fold(0, |any, one| any | one) != 0
+                };
+                if wanted.iter().any(meets) {
+                    held = hold(pass, groups, part, p * PART, b * BLOCK, long, &mut found, held);
                 }
             }
             for &place in &found[..held] {
