@@ -267,7 +267,10 @@ fn kind<T: Sample>(channels: usize, only: &str) {
         if channels > 1 {
             let covariance = Covariance::new(Validity::all(T::DTYPE, channels)).expect("few channels");
             case.row("covariance", case.fold(&covariance).0, &[("stats", stats)]);
-            case.row("mean", case.mean(), &[("copy", copy)]);
+            let mean = case.mean();
+            case.row("mean", mean, &[("copy", copy)]);
+            let moved = size_of_val(&*noise) + n / channels * size_of::<f32>();
+            row(&format!("{}, mean, in and out", case.name), moved, mean, &[]);
         }
         let validity = Validity::all(T::DTYPE, channels);
         let moments = Moments::counting(validity.clone()).unwrap_or_else(|| {
@@ -289,8 +292,36 @@ fn kind<T: Sample>(channels: usize, only: &str) {
     }
 }
 
+/// What one core reads from memory, and copies in it (bytes read and written): far more than the caches hold.
+struct Memory<'a> {
+    words: &'a [u64],
+    out: &'a mut u64,
+}
+
+impl simd::Work for Memory<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let mut sums = [0u64; 32];
+        for group in black_box(self.words).as_chunks::<32>().0 {
+            sums.iter_mut().zip(group).for_each(|(sum, v)| *sum = sum.wrapping_add(*v));
+        }
+        *self.out = sums.iter().fold(0, |a, b| a ^ b);
+    }
+}
+
+fn memory() {
+    let (words, mut sum) = (vec![1u64; 32 << 20], 0);
+    let read = best(|| simd::run(Memory { words: &words, out: &mut sum }));
+    black_box(sum);
+    row("memory, read", size_of_val(&*words), read, &[]);
+    let (from, mut to) = (&words[..words.len() / 2], words[words.len() / 2..].to_vec());
+    let copy = best(|| black_box(&mut to).copy_from_slice(black_box(from)));
+    row("memory, copy, in and out", 2 * size_of_val(from), copy, &[]);
+}
+
 fn main() {
     let only = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    memory();
     kind::<u8>(1, &only);
     kind::<u8>(3, &only);
     kind::<u8>(5, &only);

@@ -419,6 +419,9 @@ pub(crate) fn given_nodata(validity: &Validity) -> Option<Vec<Value>> {
     }
 }
 
+/// What `--mask` calls the input's own mask; a file of that name is `./self`.
+const OWN_MASK: &str = "self";
+
 /// A mask that was opened, if one was named.
 pub(crate) struct OpenMask {
     source: Option<Box<dyn Source>>,
@@ -426,13 +429,34 @@ pub(crate) struct OpenMask {
     alpha: bool,
 }
 
-/// The files that a result depends on: the input, and the mask where there is one.
-pub(crate) fn inputs<'a>(input: &'a Path, validity: &'a Validity) -> Vec<&'a Path> {
-    [input].into_iter().chain(validity.mask.as_deref()).collect()
+impl Validity {
+    /// The file that holds the mask, where it is not the input itself.
+    pub(crate) fn mask_file(&self) -> Option<&Path> {
+        self.mask.as_deref().filter(|path| *path != Path::new(OWN_MASK))
+    }
 }
 
-/// Opens the mask for an image. A raw one holds bytes, as many rows and columns as the image.
-pub(crate) fn mask(validity: &Validity, image: &Image) -> anyhow::Result<OpenMask> {
+/// The files that a result depends on: the input, and the mask where it is another.
+pub(crate) fn inputs<'a>(input: &'a Path, validity: &'a Validity) -> Vec<&'a Path> {
+    [input].into_iter().chain(validity.mask_file()).collect()
+}
+
+/// Opens the mask for an image of the input. A raw one holds bytes, as many rows and columns as the image.
+///
+/// # Errors
+/// A mask that cannot be opened; an input that has none, where it is asked for its own.
+pub(crate) fn mask(
+    validity: &Validity,
+    input: &Path,
+    reading: &Reading,
+    image: &Image,
+) -> anyhow::Result<OpenMask> {
+    if validity.mask.as_deref() == Some(Path::new(OWN_MASK)) {
+        let options = OpenOptions { mask: true, ..reading_options(reading, None) };
+        let source =
+            outcrop::open(input, &options).with_context(|| format!("{}: --mask self", input.display()))?;
+        return Ok(OpenMask { source: Some(source), name: OWN_MASK.into(), alpha: false });
+    }
     let Some(path) = &validity.mask else {
         return Ok(OpenMask { source: None, name: String::new(), alpha: validity.alpha_mask });
     };

@@ -1,5 +1,7 @@
 //! `stats` and `reduce` of every sample type against NumPy: `make_stats_references.py` wrote the answers.
 
+use std::process::Command;
+
 use serde_json::Value as Json;
 
 use crate::util::{Folder, noise, npy};
@@ -189,4 +191,35 @@ fn reductions_over_every_axis_are_those_of_numpy() {
             }
         }
     }
+}
+
+/// Runs `figures_check.py`, where there is a Python for it.
+fn check_figures(how: &str) {
+    let Some(python) = std::env::var_os("OUTCROP_PYTHON") else {
+        println!("skipped: OUTCROP_PYTHON names no Python with NumPy");
+        return;
+    };
+    if !Command::new(&python).args(["-c", "import numpy"]).output().is_ok_and(|found| found.status.success())
+    {
+        println!("skipped: OUTCROP_PYTHON has no NumPy");
+        return;
+    }
+    let folder = Folder::new();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/figures_check.py");
+    let mut command = Command::new(&python);
+    command.current_dir(folder.path("")).args([script, env!("CARGO_BIN_EXE_outcrop"), how]);
+    let found = command.output().unwrap();
+    let said = [found.stdout, found.stderr].concat();
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn figures_of_every_type_are_those_of_numpy_and_fractions() {
+    check_figures("quick");
+}
+
+#[test]
+#[ignore = "5,000 runs of the binary"]
+fn all_figures_of_every_type_are_those_of_numpy_and_fractions() {
+    check_figures("full");
 }

@@ -136,6 +136,68 @@ fn alpha_is_a_mask_and_no_channel_where_it_is_asked_for() {
     assert_eq!(sums, [json!(1), json!(2), json!(3)]);
 }
 
+/// An 8-bit grayscale image of one row, and after it the directory of its mask (NewSubfileType 4).
+fn masked_tiff(samples: &[u8], mask: &[u8]) -> Vec<u8> {
+    let width = samples.len() as u32;
+    let mut file = tiff(width, 1, 1, samples);
+    let end = file.len();
+    let strip = end as u32;
+    file.extend(mask);
+    file.resize(file.len().next_multiple_of(2), 0);
+    let directory = file.len() as u32;
+    file[end - 4..end].copy_from_slice(&directory.to_le_bytes());
+    let entries = [
+        (254, 4),
+        (256, width),
+        (257, 1),
+        (258, 8),
+        (259, 1),
+        (262, 4),
+        (273, strip),
+        (277, 1),
+        (278, 1),
+        (279, width),
+    ];
+    file.extend((entries.len() as u16).to_le_bytes());
+    for (tag, value) in entries {
+        file.extend((tag as u16).to_le_bytes());
+        file.extend(4u16.to_le_bytes());
+        file.extend(1u32.to_le_bytes());
+        file.extend(value.to_le_bytes());
+    }
+    file.extend(0u32.to_le_bytes());
+    file
+}
+
+#[test]
+fn the_inputs_own_mask_is_taken_where_it_is_asked_for() {
+    let folder = Folder::new();
+    folder.write("m.tif", &masked_tiff(&[1, 20, 3, 40], &[255, 0, 1, 0]));
+    folder.write("plain.tif", &tiff(2, 1, 1, &[1, 2]));
+    folder.write("a.npy", &npy("|u1", &[1, 2], &[1, 2]));
+    let more = ["--percentiles", "50", "--histogram", "2:0:50", "--mask", "self"];
+    let report = folder.json(&[&["stats", "m.tif", "--json"], &more[..]].concat());
+    let channel = &report["channels"][0];
+    assert_eq!((&channel["sum"], &channel["masked"], &channel["max"]), (&json!(4), &json!(2), &json!(3)));
+    assert_eq!((&channel["percentiles"]["50"], &channel["valid"]), (&json!(2.0), &json!(2)));
+    let all = folder.json(&["stats", "m.tif", "--json"]);
+    assert_eq!((&all["channels"][0]["sum"], &all["channels"][0]["masked"]), (&json!(64), &json!(0)));
+    // Every job that takes a mask; a file of that name is named by a path.
+    folder.ok(&["reduce", "max", "m.tif", "o.npy", "--over", "x", "--mask", "self"]);
+    assert_eq!(folder.read("o.npy").last(), Some(&3));
+    folder.ok(&["mean", "m.tif", "p.npy", "--mask", "self", "--out-dtype", "uint8"]);
+    assert!(folder.read("p.npy").ends_with(&[1, 0, 3, 0]));
+    folder.write("self", &npy("|u1", &[1, 4], &[0, 0, 0, 1]));
+    let file = folder.json(&["stats", "m.tif", "--json", "--mask", "./self"]);
+    assert_eq!(file["channels"][0]["sum"], json!(40));
+
+    says(
+        &folder.refused(2, &["stats", "plain.tif", "--mask", "self"]),
+        &["plain.tif", "--mask self", "no mask"],
+    );
+    says(&folder.refused(2, &["stats", "a.npy", "--mask", "self"]), &["a.npy", "--mask self", "no mask"]);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_in_a_line() {
     let folder = Folder::new();

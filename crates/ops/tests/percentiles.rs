@@ -6,7 +6,7 @@ use std::sync::Arc;
 use outcrop_core::{
     Chunk, DataType, Error, Hole, HoleKind, Pixels, Read, Rect, Reduce, Sample, Value, with_dtype,
 };
-use outcrop_ops::reduce::{Method, PercentileSpec, Percentiles, Pool};
+use outcrop_ops::reduce::{Method, Moments, PercentileSpec, Percentiles, Pool};
 use outcrop_ops::{Exact, NanPolicy, Validity};
 
 fn job<T: Sample>(channels: usize, pool: Pool, spec: &PercentileSpec) -> Percentiles {
@@ -161,4 +161,58 @@ fn what_does_not_count_is_left_out() {
     let job = Percentiles::new(Pool::PerChannel, spec, validity).unwrap();
     let found = run(job, &[1.0f32, f32::NAN, 2.0], 1, 1, 2);
     assert!(found[0].iter().all(|v| v.unwrap().to_f64().is_nan()));
+}
+
+/// Moments count the same values: percentiles take theirs where there is one digit, and refuse them elsewhere.
+#[test]
+fn percentiles_take_what_moments_have_counted() {
+    let spec = PercentileSpec::parse("0,0.1,25,50,99.9,100").unwrap();
+    for dtype in DataType::ALL {
+        with_dtype!(dtype, T => {
+            let value = |i: u32| T::from_f64(f64::from(i.wrapping_mul(2_654_435_761) >> 20) / 9.0 - 100.0);
+            let samples: Vec<T> = (0..3000).map(value).collect();
+            for (pool, nodata) in [(Pool::PerChannel, 7), (Pool::AllChannels, 300), (Pool::AllChannels, 7)] {
+                let nodata = vec![vec![Value::Int(nodata)]; 3];
+                let validity = Validity::all(dtype, 3).with_nodata(nodata);
+                let job = || Percentiles::new(pool, spec.clone(), validity.clone()).unwrap();
+                let Some(kernel) = Moments::counting(validity.clone()) else {
+                    assert!(!job().is_counted());
+                    continue;
+                };
+                let inputs = [Read { pixels: Pixels::contiguous(&samples, [10, 100, 3]).unwrap(), holes: &[] }];
+                let mut counted = kernel.start();
+                let chunk = Chunk { index: 0, rect: Rect::of_size(10, 100), inputs: &inputs };
+                kernel.fold(&mut counted, &chunk).unwrap();
+                let mut shared = job();
+                assert!(shared.is_counted());
+                shared.absorb_counted(&kernel, &counted).unwrap();
+                assert!(shared.absorb_counted(&kernel, &counted).is_err());
+                assert_eq!(shared.finish().unwrap(), run::<T>(job(), &samples, 100, 3, 3), "{dtype}");
+            }
+        });
+    }
+}
+
+/// 64 quantiles of a few binades, of several channels, by large tables of 20 bits and by small ones.
+#[test]
+fn many_quantiles_of_wide_samples_equal_sorting() {
+    let asked: Vec<String> = (0..64).map(|i| format!("{}.{}", i, i % 10)).collect();
+    let spec = PercentileSpec::parse(&asked.join(",")).unwrap().method(Method::Lower);
+    for (dtype, channels) in
+        [DataType::U32, DataType::I32, DataType::F32].into_iter().flat_map(|d| [(d, 1), (d, 3), (d, 9)])
+    {
+        with_dtype!(dtype, T => {
+            let value = |i: u32| T::from_f64(f64::from(i.wrapping_mul(2_654_435_761)) * 0.37 - 4e8);
+            let samples: Vec<T> = (0..9000).map(value).collect();
+            let found = run(job::<T>(channels, Pool::PerChannel, &spec), &samples, 100, channels, 3);
+            for (c, found) in found.into_iter().enumerate() {
+                let mut own: Vec<f64> = samples.iter().skip(c).step_by(channels).map(|v| v.to_f64()).collect();
+                own.sort_by(f64::total_cmp);
+                for (i, found) in found.into_iter().enumerate() {
+                    let tenths = 10 * i + i % 10;
+                    assert_eq!(found.unwrap().to_f64(), own[(own.len() - 1) * tenths / 1000], "{dtype} {c} {i}");
+                }
+            }
+        });
+    }
 }

@@ -96,8 +96,9 @@ pub(crate) struct Validity {
     /// What NaN samples do to figures: omit (the default) or propagate
     #[arg(long, value_name = "POLICY", hide_possible_values = true)]
     pub(crate) nan: Option<Nan>,
-    /// Only pixels where this image of the same size is not zero
-    #[arg(long, value_name = "FILE")]
+    /// Only pixels where this image of the same size is not zero; self: where
+    /// the input's own mask is not
+    #[arg(long, value_name = "FILE|self")]
     pub(crate) mask: Option<PathBuf>,
     /// Only pixels where the image's own alpha channel is not zero
     #[arg(long, conflicts_with = "mask")]

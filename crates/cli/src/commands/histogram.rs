@@ -38,14 +38,14 @@ pub(crate) fn run(args: &Histogram, cancel: &CancelToken) -> anyhow::Result<()> 
         args.reading, args.raw.dtype, args.validity, args.bins, args.all_channels
     );
     let inputs: Vec<_> =
-        args.inputs.iter().map(|path| path.as_path()).chain(args.validity.mask.as_deref()).collect();
+        args.inputs.iter().map(|path| path.as_path()).chain(args.validity.mask_file()).collect();
     let mut plot = Plot::create(args.plot.as_deref(), args.overwrite, &args.inputs, &args.running)?;
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let mut shown = 0;
     let done = resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
         let image = source.image();
-        let mask = resolve::mask(&args.validity, image)?;
+        let mask = resolve::mask(&args.validity, path, &args.reading, image)?;
         let options = MeasureOptions {
             validity: resolve::validity(&args.validity),
             mask: mask.get(),

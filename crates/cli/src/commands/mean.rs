@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
         }
         return number(args, &*source, &region, cancel).with_context(name);
     };
-    let mask = resolve::mask(&args.validity, source.image())?;
+    let mask = resolve::mask(&args.validity, &args.input, &args.reading, source.image())?;
     let output = resolve::output(path, &args.target, &args.running, Some(&args.input))?;
     let options = ChannelReduction {
         dtype,
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
 }
 
 fn number(args: &Mean, source: &dyn Source, region: &Region, cancel: &CancelToken) -> anyhow::Result<()> {
-    let mask = resolve::mask(&args.validity, source.image())?;
+    let mask = resolve::mask(&args.validity, &args.input, &args.reading, source.image())?;
     let options = StatsOptions { validity: resolve::validity(&args.validity), mask: mask.get() };
     let what = format!("mean of all {:?} {:?} {:?}", args.reading, args.types, args.validity);
     let inputs = resolve::inputs(&args.input, &args.validity);

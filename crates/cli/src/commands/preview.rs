@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Preview, cancel: &CancelToken) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let mask = resolve::mask(&args.validity, image)?;
+    let mask = resolve::mask(&args.validity, &args.input, &args.reading, image)?;
     let what = format!("preview {:?} {:?} {:?} {most:?}", args.reading, args.raw.dtype, args.validity);
     let session =
         Session::begin(&args.running, cancel, &resolve::inputs(&args.input, &args.validity), &what)?;

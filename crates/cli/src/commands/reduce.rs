@@ -44,7 +44,7 @@ fn over_channels(
     cancel: &CancelToken,
 ) -> anyhow::Result<()> {
     let path = args.output.as_deref().ok_or_else(|| needs_output("c"))?;
-    let mask = resolve::mask(&args.validity, source.image())?;
+    let mask = resolve::mask(&args.validity, &args.input, &args.reading, source.image())?;
     let output = resolve::output(path, &args.target, &args.running, Some(&args.input))?;
     let options = ChannelReduction {
         op: op(args),
@@ -66,7 +66,7 @@ fn over_axes(
     region: &Region,
     cancel: &CancelToken,
 ) -> anyhow::Result<()> {
-    let mask = resolve::mask(&args.validity, source.image())?;
+    let mask = resolve::mask(&args.validity, &args.input, &args.reading, source.image())?;
     let output = match (&args.output, over) {
         (Some(path), _) => Some(resolve::output(path, &args.target, &args.running, Some(&args.input))?),
         (None, Over::Y) => return Err(needs_output("y").into()),

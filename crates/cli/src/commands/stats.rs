@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
         args.plot.is_some(),
     );
     let inputs: Vec<_> =
-        args.inputs.iter().map(|path| path.as_path()).chain(args.validity.mask.as_deref()).collect();
+        args.inputs.iter().map(|path| path.as_path()).chain(args.validity.mask_file()).collect();
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let asked = Asked { pooled: args.all_channels, percentiles: args.percentiles.as_ref(), ddof: args.ddof };
     let mut plot = Plot::create(args.plot.as_deref(), args.overwrite, &args.inputs, &args.running)?;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
     let done = resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
         let image = source.image();
-        let mask = resolve::mask(&args.validity, image)?;
+        let mask = resolve::mask(&args.validity, path, &args.reading, image)?;
         let mut options = MeasureOptions { mask: mask.get(), ..options(args) };
         if plot.is_some() && options.histogram.is_none() {
             options.histogram = Some(histogram::default_bins(image.dtype));

@@ -153,7 +153,7 @@ fn thirds<U: Sample>(pixels: ArrayView3<'_, u8>, out: ArrayViewMut3<'_, U>) {
         if let (Some(samples), Some(out)) = (pixels.as_slice(), out.as_slice_mut())
             && let Ok(means) = bytemuck::try_cast_slice_mut::<U, f32>(out)
         {
-            // SAFETY: the processor has AVX2, or `thirds` would not have been called.
+            // SAFETY: the processor has AVX2 and FMA, or `thirds` would not have been called.
             let done = unsafe { super::avx2::mean_of_three(samples, means) };
             pixels.slice_axis_inplace(Axis(0), (done..).into());
             return run_integers::<u8, i32, f32>(pixels, &mut means[done..]);
@@ -335,7 +335,9 @@ mod tests {
         for sum in 0..=765u32 {
             let pixel =
                 [sum.min(255), sum.saturating_sub(255).min(255), sum.saturating_sub(510)].map(|v| v as u8);
-            assert_eq!(mean::<u8, f32>(&pixel, 3)[0], Exact::ratio(sum.into(), 3).round::<f32>());
+            // Nine pixels: a whole vector of them and one more.
+            let means = mean::<u8, f32>(&pixel.repeat(9), 3);
+            assert_eq!(means, [Exact::ratio(sum.into(), 3).round::<f32>(); 9]);
             let f16 = mean::<u8, outcrop_core::f16>(&pixel, 3)[0];
             assert_eq!(f16, Exact::ratio(sum.into(), 3).round::<outcrop_core::f16>());
         }

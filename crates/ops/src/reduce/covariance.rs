@@ -2,16 +2,19 @@
 //!
 //! A pixel takes part where all selected channels are valid there, so that the matrix is one of one set of pixels.
 
-use ndarray::{ArrayView3, s};
+use ndarray::{ArrayView2, ArrayView3, Axis, s};
 use num_bigint::{BigInt, BigUint};
-use outcrop_core::{Chunk, DataType, Error, Reduce, Result, Sample, Value, with_pixels};
+use outcrop_core::{Chunk, Error, Reduce, Result, Sample, with_pixels};
 
-use super::exact::{ExactSums, Fixed, Rational, Scratch, decompose, fold};
+use super::exact::{ExactSums, Fixed, Rational, Scratch, add_products, fold};
+use super::rows::append_channel;
 use crate::saved::{Loader, Saver};
-use crate::validity::{Bound, Class, Validity};
+use crate::validity::{Bound, Class, NanPolicy, Validity};
 
 const NAME: &str = "outcrop covariance";
 const VERSION: u32 = 1;
+/// Pixels whose samples are brought together, channel by channel, at once.
+const HELD: usize = 4096;
 /// Channels for which a matrix is kept: its sums of products take memory by the square.
 pub(crate) const MOST_CHANNELS: usize = 256;
 
@@ -70,44 +73,56 @@ impl Covariance {
         view: ArrayView3<'_, T>,
     ) {
         let (height, width, count) = view.dim();
-        let keeps_all = !T::DTYPE.is_float() && (0..count).all(|c| bound.keeps_all(c));
-        let mut kept: Vec<bool> = Vec::new();
+        let keeps_all = (0..count).all(|c| bound.keeps_all(c));
+        let mut kept = vec![true; width];
         let mut classes = Vec::new();
         let mut columns: Vec<Vec<T>> = vec![Vec::new(); count];
         let mut scratch = Scratch::default();
         for y in 0..height {
-            kept.clear();
-            kept.resize(width, true);
             if !keeps_all {
+                kept.fill(true);
                 for c in 0..count {
                     bound.classify(c, y, view.slice(s![y, .., c]), &mut classes);
-                    for (kept, &class) in kept.iter_mut().zip(&classes) {
-                        *kept &= class == Class::Valid;
-                    }
+                    kept.iter_mut().zip(&classes).for_each(|(kept, &class)| *kept &= class == Class::Valid);
                 }
             }
             if T::DTYPE.is_float() {
-                for (x, kept) in kept.iter_mut().enumerate().filter(|(_, kept)| **kept) {
-                    // One sample that is not finite makes every product with it NaN; the pixel is counted apart.
-                    if !view.slice(s![y, x, ..]).iter().all(|v| v.to_f64().is_finite()) {
-                        partial.special += 1;
-                        *kept = false;
+                partial.special += self.take_special(&view.slice(s![y, .., ..]), keeps_all, &mut kept);
+            }
+            let whole = kept.iter().fold(true, |all, &kept| all & kept);
+            for from in (0..width).step_by(HELD) {
+                let part = from..(from + HELD).min(width);
+                for (c, column) in columns.iter_mut().enumerate() {
+                    column.clear();
+                    append_channel(column, view.slice(s![y, part.clone(), ..]), c);
+                    if !whole {
+                        let mut kept = kept[part.clone()].iter();
+                        column.retain(|_| kept.next().is_some_and(|&kept| kept));
                     }
+                    fold(column, None, &mut partial.channels[c], &mut None, &mut scratch);
+                    scratch.drain(&mut partial.channels[c]);
                 }
+                add_products(&columns, &mut partial.products);
             }
-            for (c, column) in columns.iter_mut().enumerate() {
-                column.clear();
-                let row = view.slice(s![y, .., c]);
-                column.extend(row.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(&v, _)| v));
-                fold(column, None, &mut partial.channels[c], &mut None, &mut scratch);
-                scratch.drain(&mut partial.channels[c]);
-            }
-            for b in 1..count {
-                for a in 0..b {
-                    add_products(&columns[a], &columns[b], &mut partial.products[pair(a, b)]);
+        }
+    }
+
+    /// Leaves the pixels of a row of floats out that have a sample that is not finite, and returns how many of these
+    /// were kept: one such sample makes every product with it NaN. `fresh`: no sample has been asked for NaN.
+    fn take_special<T: Sample>(&self, row: &ArrayView2<'_, T>, fresh: bool, kept: &mut [bool]) -> u64 {
+        if fresh {
+            kept.fill(true);
+            if self.validity.nan() == NanPolicy::Omit {
+                for samples in row.axis_iter(Axis(1)) {
+                    kept.iter_mut().zip(samples).for_each(|(kept, v)| *kept &= !v.is_nan());
                 }
             }
         }
+        let before: u64 = kept.iter().map(|&kept| u64::from(kept)).sum();
+        for samples in row.axis_iter(Axis(1)) {
+            kept.iter_mut().zip(samples).for_each(|(kept, v)| *kept &= v.to_f64().is_finite());
+        }
+        before - kept.iter().map(|&kept| u64::from(kept)).sum::<u64>()
     }
 
     /// The matrices; covariances have the divisor valid - `ddof`.
@@ -157,42 +172,6 @@ impl Covariance {
     }
 }
 
-/// Adds the products of two runs of finite samples.
-fn add_products<T: Sample>(a: &[T], b: &[T], to: &mut Fixed) {
-    match T::DTYPE {
-        DataType::F32 | DataType::F16 => {
-            for (&a, &b) in a.iter().zip(b) {
-                // 24 bits times 24 bits: exact.
-                to.add_f64(a.to_f64() * b.to_f64());
-            }
-        }
-        DataType::F64 => {
-            for (a, b) in a.iter().zip(b) {
-                let ((a, i), (b, j)) = (decompose(a.to_f64()), decompose(b.to_f64()));
-                to.add_at(i128::from(a) * i128::from(b), i + j);
-            }
-        }
-        DataType::U8 | DataType::I8 | DataType::U16 | DataType::I16 => {
-            // Samples are exact in f64, products below 2^32, and 2^20 of those far from the end of i64.
-            for (a, b) in a.chunks(1 << 20).zip(b.chunks(1 << 20)) {
-                let sum: i64 = a.iter().zip(b).map(|(a, b)| a.to_f64() as i64 * b.to_f64() as i64).sum();
-                to.add(sum.into(), 0);
-            }
-        }
-        _ => {
-            for (&a, &b) in a.iter().zip(b) {
-                if let (Value::Int(a), Value::Int(b)) = (Value::of(a), Value::of(b)) {
-                    let product = a.unsigned_abs() * b.unsigned_abs();
-                    match (a < 0) != (b < 0) {
-                        true => to.add(-(product as i128), 0), // signed types only: at most 2^126
-                        false => to.add_unsigned(product, 0),
-                    }
-                }
-            }
-        }
-    }
-}
-
 impl Reduce for Covariance {
     type Partial = CovariancePartial;
 
@@ -207,8 +186,9 @@ impl Reduce for Covariance {
 
     fn partial_bytes(&self) -> u64 {
         // At most 256 channels of at most 900 bytes each.
-        let count = self.validity.channels() as u64;
-        ExactSums::bytes(self.validity.dtype()) * (count + count * count / 2)
+        let (dtype, count) = (self.validity.dtype(), self.validity.channels() as u64);
+        let held = (HELD * dtype.bytes()) as u64 * count + Scratch::BYTES;
+        ExactSums::bytes(dtype) * (count + count * count / 2) + held
     }
 
     fn fold(&self, partial: &mut CovariancePartial, chunk: &Chunk<'_>) -> Result<()> {
@@ -253,7 +233,7 @@ impl Reduce for Covariance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outcrop_core::{Pixels, Read, Rect};
+    use outcrop_core::{DataType, Pixels, Read, Rect, Value};
 
     fn matrix<T: Sample>(image: &[T], channels: usize, validity: Validity) -> CovarianceMatrix {
         let covariance = Covariance::new(validity).unwrap();

@@ -2,7 +2,8 @@
 
 use outcrop_core::{Chunk, Error, Reduce, Result, Sample, with_dtype};
 
-use super::moments::MomentsPartial;
+use super::key::value;
+use super::moments::{Counted, Moments, MomentsPartial};
 use super::rows::rows;
 use crate::saved::{Loader, Saver};
 use crate::validity::{Class, Validity};
@@ -116,21 +117,23 @@ impl Histogram {
         partial.0.chunks_exact(self.bins() + BESIDE).map(channel).collect()
     }
 
-    /// The counts of samples that [`Moments::counting`](super::Moments::counting) has counted by value: a second pass
-    /// that need not be. `None` where it did not count.
-    pub fn of_counted(&self, counted: &MomentsPartial) -> Option<HistogramPartial> {
-        let MomentsPartial::Counts(tables) = counted else { return None };
+    /// The counts of samples that [`Moments::counting`] has counted by value: a second pass that need not be. `None`
+    /// where it did not count.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the partial is not the kernel's.
+    pub fn of_counted(&self, kernel: &Moments, counted: &MomentsPartial) -> Result<Option<HistogramPartial>> {
+        let Some(Counted { counts, nan, size }) = kernel.counted(counted)? else { return Ok(None) };
         let mut partial = self.start();
-        let size = self.bins() + BESIDE;
-        with_dtype!(self.validity.dtype(), T => {
-            for (table, counts) in tables.iter().zip(partial.0.chunks_exact_mut(size)) {
-                for (bits, &n) in table.iter().enumerate().filter(|(_, n)| **n > 0) {
-                    let sample = bytemuck::pod_read_unaligned::<T>(&bits.to_le_bytes()[..size_of::<T>()]);
-                    counts[self.place(sample.to_f64())] += n;
-                }
+        let bins = partial.0.chunks_exact_mut(self.bins() + BESIDE);
+        for ((table, nan), bins) in counts.chunks_exact(size).zip(&*nan).zip(bins) {
+            for (key, &n) in table.iter().enumerate().filter(|(_, n)| **n > 0) {
+                let sample = with_dtype!(self.validity.dtype(), T => value::<T>(key as u64));
+                bins[self.place(sample.to_f64())] += n;
             }
-        });
-        Some(partial)
+            bins[self.place(f64::NAN)] += nan;
+        }
+        Ok(Some(partial))
     }
 
     /// The counts of all channels as one.

@@ -11,8 +11,10 @@ use num_bigint::BigInt;
 use outcrop_core::{DataType, Error, Result, Sample, Value, with_dtype};
 
 use super::key::{key, value};
+use super::moments::{Moments, MomentsPartial, pooled};
 use super::percentile_pass::{PercentilePartial, PercentilePass};
 use super::quantile::{Method, Percentile, PercentileSpec, Place};
+use super::tables;
 use crate::exact::{BigSum, Exact};
 use crate::validity::{NanPolicy, Validity};
 
@@ -66,7 +68,7 @@ impl Percentiles {
             return Err(Error::Usage("an image without channels has no percentiles".into()));
         }
         let groups = if pool == Pool::PerChannel { channels } else { 1 };
-        let digits = digits(8 * dtype.bytes() as u32, groups as u64, 2 * spec.percentiles.len() as u64);
+        let digits = digits(dtype, groups, 2 * spec.percentiles.len() as u64);
         Ok(Percentiles { dtype, spec, validity, digits, stage: 0, groups: vec![Group::default(); groups] })
     }
 
@@ -94,6 +96,36 @@ impl Percentiles {
     pub fn absorb(&mut self, partial: PercentilePartial) -> Result<()> {
         let pass = self.pass().ok_or_else(|| Error::Usage("the percentiles are complete".into()))?;
         let (counts, nan) = pass.totals(&partial)?;
+        self.settle(&pass, &counts, &nan);
+        Ok(())
+    }
+
+    /// Whether one pass that counts all values, as [`Moments::counting`] does, is all that is needed.
+    pub fn is_counted(&self) -> bool {
+        self.stage == 0 && self.digits.len() == 1
+    }
+
+    /// Takes in what [`Moments::counting`] has counted by the same rules, instead of the one pass.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the partial is of something else, or [`is_counted`](Percentiles::is_counted) is false.
+    pub fn absorb_counted(&mut self, kernel: &Moments, partial: &MomentsPartial) -> Result<()> {
+        let counted = kernel.counted(partial)?.filter(|_| self.is_counted());
+        let pass = self.pass().zip(counted).filter(|(pass, counted)| {
+            pass.digit == counted.size.ilog2() && self.validity.channels() == counted.nan.len()
+        });
+        let (pass, counted) =
+            pass.ok_or_else(|| Error::Usage("the percentiles need a pass of their own".into()))?;
+        if self.groups.len() == counted.nan.len() {
+            self.settle(&pass, &counted.counts, &counted.nan);
+        } else {
+            self.settle(&pass, &pooled(&counted.counts, counted.size), &[counted.nan.iter().sum()]);
+        }
+        Ok(())
+    }
+
+    /// Takes in all counters of a pass and the NaN samples of each group.
+    fn settle(&mut self, pass: &PercentilePass, counts: &[u64], nan: &[u64]) {
         for (g, group) in self.groups.iter_mut().enumerate() {
             let slots = &pass.groups[g];
             if self.stage == 0 {
@@ -119,7 +151,6 @@ impl Percentiles {
             }
         }
         self.stage += 1;
-        Ok(())
     }
 
     /// The percentiles, exact: for each channel (or the one pool) one for each that was asked; `None` where no sample
@@ -164,12 +195,17 @@ impl Percentiles {
     }
 }
 
-/// `bits` in digits of at most 16 and at least 8, such that the counters of a pass keep to their bytes if they can.
-fn digits(bits: u32, groups: u64, prefixes: u64) -> Vec<u32> {
-    let widest = |tables: u64| (COUNTERS_BYTES / 8 / tables.max(1)).checked_ilog2().unwrap_or(0).clamp(8, 16);
-    let first = widest(groups).min(bits);
+/// The bits of a key in digits of at least 8, such that the counters of a pass keep to their bytes if they can: first as
+/// many as [`Tables`](super::tables::Tables) count by, then at most 16.
+fn digits(dtype: DataType, groups: usize, prefixes: u64) -> Vec<u32> {
+    let bits = 8 * dtype.bytes() as u32;
+    let widest = |tables: u64, most: u32| {
+        (COUNTERS_BYTES / 8 / tables.max(1)).checked_ilog2().unwrap_or(0).max(8).min(most)
+    };
+    let first = widest(groups as u64, tables::bits(dtype, groups));
     let rest = bits - first;
-    let passes = rest.div_ceil(widest(groups.saturating_mul(prefixes)));
+    let widest = widest((groups as u64).saturating_mul(prefixes), 16);
+    let passes = rest.div_ceil(widest);
     let mut digits = vec![first];
     digits.extend((0..passes).map(|i| (rest * (i + 1)) / passes - (rest * i) / passes));
     digits

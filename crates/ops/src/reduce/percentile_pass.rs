@@ -12,18 +12,19 @@ use outcrop_core::{Chunk, Error, Reduce, Result, Sample, Value, with_dtype};
 
 use super::key::{key, sample_key, sample_key32};
 use super::rows::rows;
-use super::tables::Tables;
+use super::tables::{self, Tables};
 use crate::saved::{Loader, Saver};
 use crate::simd::{self, Work};
 use crate::validity::{Validity, keep};
 
 /// Keys made at once.
 const BLOCK: usize = 256;
+/// Bits of a table by which prefixes are found: those of the first pass, where it is of up to four channels.
+const MOST_BITS: u32 = tables::BITS[1];
 /// Keys that are passed over together where none has a wanted prefix.
 const PART: usize = 32;
-/// Prefixes that are compared with before one is looked up: with one or two that reads 22 to 30 GB/s where looking up
-/// reads 7 to 9, with seven it is slower.
-const FEW: usize = 2;
+/// Prefixes that keys are compared with, many at once, before one is looked up: with more that is slower.
+const FEW: usize = 8;
 const NAME: &str = "percentiles";
 
 /// One pass: a reduction that counts.
@@ -35,8 +36,8 @@ pub struct PercentilePass {
     shift: u32,
     pub(super) digit: u32,
     pub(super) groups: Vec<Slots>,
-    /// The prefixes of all groups where they are few, the last repeated: what a later pass looks for first.
-    wanted: Option<[u64; FEW]>,
+    /// The prefixes of all groups where they are few, else none: what a later pass looks for first.
+    wanted: Vec<u64>,
 }
 
 /// Counters of one pass.
@@ -89,7 +90,7 @@ pub(super) struct Slots {
 /// Several wanted prefixes have the same hash, or there are too many for the table.
 const SEVERAL: u8 = u8::MAX;
 
-/// Where in a table of `len` entries, a power of two up to 2^16, a prefix is looked up: by its low bits, with the high
+/// Where in a table of `len` entries, a power of two, a prefix is looked up: by its low bits, with the high
 /// bits mixed in where keys are of 64 bits.
 #[inline(always)]
 fn hash(prefix: u64, len: usize, long: bool) -> usize {
@@ -131,14 +132,14 @@ impl PercentilePass {
         prefixes: Vec<Vec<u64>>,
     ) -> PercentilePass {
         // All tables together take 4 MiB at most, or 256 bytes each.
-        let table_bits = 22u32.saturating_sub((prefixes.len() as u64).max(1).ilog2() + 1).clamp(8, 16);
+        let table_bits = 22u32.saturating_sub((prefixes.len() as u64).max(1).ilog2() + 1).clamp(8, MOST_BITS);
         let long = validity.dtype().bytes() == 8;
         let mut wanted = prefixes.concat();
         wanted.sort_unstable();
         wanted.dedup();
-        let wanted = (1..=FEW)
-            .contains(&wanted.len())
-            .then(|| std::array::from_fn(|i| wanted[i.min(wanted.len() - 1)]));
+        if wanted.len() > FEW {
+            wanted = Vec::new();
+        }
         let mut end = 0;
         let place = |prefixes: Vec<u64>| {
             let slots = Slots::new(prefixes, end, digit, if stage == 0 { 0 } else { table_bits }, long);
@@ -149,13 +150,20 @@ impl PercentilePass {
         PercentilePass { validity, stage, shift, digit, groups, wanted }
     }
 
+    /// The pass that counts every value of each channel; `None` for types of more than 16 bits.
+    pub(super) fn of_values(validity: &Validity) -> Option<PercentilePass> {
+        let bits = 8 * validity.dtype().bytes() as u32;
+        let all = vec![vec![0]; validity.channels()];
+        (bits <= 16).then(|| PercentilePass::new(validity.clone(), 0, 0, bits, all))
+    }
+
     fn counters(&self) -> usize {
         self.groups.last().map_or(0, |g| g.counters.end)
     }
 
     /// The groups of a partial's tables, where it has some: they count by as many bits as the pass.
     fn tabled(&self) -> Option<usize> {
-        let digit = 8 * (self.validity.dtype().bytes() as u32).min(2);
+        let digit = tables::bits(self.validity.dtype(), self.groups.len());
         (self.stage == 0 && self.digit == digit).then_some(self.groups.len())
     }
 
@@ -290,32 +298,75 @@ impl<T: Sample> Later<'_, T> {
     {
         let Later(Tally { pass, partial, samples, first, channels }) = self;
         let mask = (1u64 << pass.digit) - 1;
-        let wanted = pass.wanted.map(|wanted| wanted.map(narrow));
+        let mut wanted = [K::default(); FEW];
+        wanted.iter_mut().zip(&pass.wanted).for_each(|(k, &prefix)| *k = narrow(prefix));
+        let wanted = &wanted[..pass.wanted.len()];
+        let groups = &pass.groups[first..first + channels];
+        let long = size_of::<T>() == 8;
         let mut keys = [K::default(); BLOCK];
+        let mut found = [0u8; BLOCK];
         for (b, block) in samples.chunks(BLOCK).enumerate() {
             // NaN has the largest key: counted or not, it moves no rank of another sample.
             keys.iter_mut().zip(block).for_each(|(k, &v)| *k = key(v));
-            for (p, part) in keys[..block.len()].chunks(PART).enumerate() {
-                let meets = |prefix: K| {
+            let keys = &keys[..block.len()];
+            let mut held = 0;
+            if wanted.is_empty() {
+                held = hold(pass, groups, keys, 0, b * BLOCK, long, &mut found, 0);
+            }
+            for (p, part) in keys.chunks(PART).enumerate().filter(|_| !wanted.is_empty()) {
+                let meets = |&prefix: &K| {
                     let equal = |&key: &K| u32::from(key >> (pass.shift + pass.digit) == prefix);
                     part.iter().map(equal).fold(0, |any, one| any | one) != 0
                 };
-                if wanted.is_some_and(|wanted| !wanted.into_iter().any(meets)) {
-                    continue;
+                if wanted.iter().any(meets) {
+                    held = hold(pass, groups, part, p * PART, b * BLOCK, long, &mut found, held);
                 }
-                let mut c = if channels == 1 { 0 } else { (b * BLOCK + p * PART) % channels };
-                for &key in part {
-                    let key: u64 = key.into() >> pass.shift;
-                    let slots = &pass.groups[first + c];
-                    if let Some(slot) = slots.find(key >> pass.digit, size_of::<T>() == 8) {
-                        let counter = slots.counters.start + (slot << pass.digit | (key & mask) as usize);
-                        partial.counts[counter] += 1;
-                    }
-                    c = if c + 1 == channels { 0 } else { c + 1 };
+            }
+            for &place in &found[..held] {
+                let key = keys[usize::from(place)].into() >> pass.shift;
+                let slots = &groups[(b * BLOCK + usize::from(place)) % channels];
+                if let Some(slot) = slots.find(key >> pass.digit, long) {
+                    let counter = slots.counters.start + (slot << pass.digit | (key & mask) as usize);
+                    partial.counts[counter] += 1;
                 }
             }
         }
     }
+}
+
+/// Adds to `found` the places of those keys of a block of which a prefix may be wanted, and returns how many are found. No
+/// branch depends on one key: a place is overwritten by the next where it is not.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn hold<K: Copy + Into<u64>>(
+    pass: &PercentilePass,
+    groups: &[Slots],
+    keys: &[K],
+    first: usize,
+    block: usize,
+    long: bool,
+    found: &mut [u8; BLOCK],
+    held: usize,
+) -> usize {
+    let (mut held, below) = (held, pass.shift + pass.digit);
+    let mut one = |place: usize, key: K, table: &[u8]| {
+        let entry = table[hash(key.into() >> below, table.len(), long) & (table.len() - 1)];
+        found[held & (BLOCK - 1)] = place as u8;
+        held += usize::from(entry != 0);
+    };
+    if let [slots] = groups {
+        let table = &slots.table[..];
+        for (i, &key) in keys.iter().enumerate() {
+            one(first + i, key, table);
+        }
+    } else {
+        let mut c = (block + first) % groups.len();
+        for (i, &key) in keys.iter().enumerate() {
+            one(first + i, key, &groups[c].table);
+            c = if c + 1 == groups.len() { 0 } else { c + 1 };
+        }
+    }
+    held
 }
 
 impl Reduce for PercentilePass {
@@ -333,7 +384,9 @@ impl Reduce for PercentilePass {
 
     fn partial_bytes(&self) -> u64 {
         let tables = self.tabled().map_or(0, |groups| Tables::bytes(self.validity.dtype(), groups));
-        8 * (self.counters() + self.groups.len()) as u64 + tables
+        // The tables of prefixes are the pass's, for all partials; they are counted here as nobody else counts them.
+        let prefixes: usize = self.groups.iter().map(|g| g.table.len() + 8 * g.prefixes.len()).sum();
+        (8 * (self.counters() + self.groups.len()) + prefixes) as u64 + tables
     }
 
     fn fold(&self, partial: &mut PercentilePartial, chunk: &Chunk<'_>) -> Result<()> {

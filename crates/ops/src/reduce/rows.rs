@@ -1,6 +1,6 @@
 //! A chunk's rows, channel by channel, with the samples that take no part marked.
 
-use ndarray::{ArrayView1, Axis};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 use outcrop_core::{Chunk, Error, Result, Sample};
 
 use crate::validity::{Class, Validity};
@@ -30,4 +30,22 @@ pub(crate) fn rows<T: Sample>(
         }
     }
     Ok(())
+}
+
+/// Appends one channel of a run of pixels.
+pub(crate) fn append_channel<T: Sample>(held: &mut Vec<T>, pixels: ArrayView2<'_, T>, channel: usize) {
+    fn every<T: Copy, const C: usize>(held: &mut Vec<T>, samples: &[T], channel: usize) {
+        held.extend(samples.as_chunks::<C>().0.iter().map(|pixel| pixel[channel]));
+    }
+    let plane = pixels.column(channel);
+    match (pixels.as_slice(), plane.as_slice()) {
+        (_, Some(plane)) => held.extend_from_slice(plane),
+        (Some(samples), _) => match pixels.dim().1 {
+            2 => every::<T, 2>(held, samples, channel),
+            3 => every::<T, 3>(held, samples, channel),
+            4 => every::<T, 4>(held, samples, channel),
+            channels => held.extend(samples[channel..].iter().step_by(channels)),
+        },
+        _ => held.extend(plane),
+    }
 }

@@ -5,6 +5,7 @@ use outcrop_core::{Chunk, DataType, Rect, Reduce, Result, Sample, Value, with_pi
 
 use super::exact::{ExactSum, ExactSums, Scratch, Span, fold, fold_interleaved};
 use super::extrema::{Extrema, Place};
+use super::rows::append_channel;
 use crate::saved::{Loader, Saver};
 use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, keep, same};
 
@@ -220,7 +221,6 @@ impl<T: Sample> Gather<T> {
         channel: &mut ChannelPartial,
         span: &mut Option<Span<T>>,
     ) {
-        let channels = view.dim().2;
         let nodata = if let Rule::Value(value) = rule { *value } else { None };
         let plane = view.slice(s![rows.clone(), .., c]);
         if let (Rule::Value(_), Some(samples)) = (rule, plane.as_slice()) {
@@ -252,19 +252,9 @@ impl<T: Sample> Gather<T> {
             }
             if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
                 channel.counts.nodata += fold(samples, nodata, &mut channel.sums, span, &mut self.scratch);
-            } else if let Some(samples) = view.slice(s![y, .., ..]).as_slice() {
-                for pixels in samples.chunks(GATHER * channels) {
-                    match channels {
-                        2 => self.pick::<2>(pixels, c),
-                        3 => self.pick::<3>(pixels, c),
-                        4 => self.pick::<4>(pixels, c),
-                        _ => self.held.extend(pixels[c..].iter().step_by(channels)),
-                    }
-                    self.fold_held(nodata, channel, span, GATHER);
-                }
             } else {
-                for part in row.axis_chunks_iter(Axis(0), GATHER) {
-                    self.held.extend(part);
+                for part in view.slice(s![y, .., ..]).axis_chunks_iter(Axis(0), GATHER) {
+                    append_channel(&mut self.held, part, c);
                     self.fold_held(nodata, channel, span, GATHER);
                 }
             }
@@ -300,11 +290,6 @@ impl<T: Sample> Gather<T> {
             channel.counts.nodata += (start + len - end) as u64;
             self.held.truncate(end);
         }
-    }
-
-    /// Holds one channel of whole pixels of C channels.
-    fn pick<const C: usize>(&mut self, pixels: &[T], c: usize) {
-        self.held.extend(pixels.as_chunks::<C>().0.iter().map(|pixel| pixel[c]));
     }
 
     /// Folds what is held, if it is at least so many samples.

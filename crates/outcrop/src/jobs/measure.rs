@@ -104,7 +104,9 @@ pub fn measure(
     let pool = if options.pooled { Pool::AllChannels } else { Pool::PerChannel };
     let percentiles = options.percentiles.clone();
     let percentiles = percentiles.map(|spec| Percentiles::new(pool, spec, validity.clone())).transpose()?;
-    let ranks = percentiles.as_ref().and_then(Percentiles::pass);
+    // Percentiles of the values that moments count anyway need no counters of their own.
+    let shared = moments.is_some() && percentiles.as_ref().is_some_and(Percentiles::is_counted);
+    let ranks = percentiles.as_ref().filter(|_| !shared).and_then(Percentiles::pass);
     let histogram = |spec: HistogramSpec, range| Histogram::new(spec.bins, range, validity.clone());
     let known = spec.and_then(|spec| Some(histogram(spec, spec.range?))).transpose()?;
     let unique = options.unique.then(|| Unique::new(validity.clone())).transpose()?;
@@ -114,10 +116,15 @@ pub fn measure(
     let first = Both(stats, Both(Maybe(moments), Both(Maybe(ranks), rest)));
     pass.most = percentiles.as_ref().map_or(1, Percentiles::passes).max(if again { 2 } else { 1 });
     let (found, (counted, (ranked, (binned, (classes, products))))) = pass.run(&first)?;
+    let mut percentiles = percentiles;
     let Both(
         stats,
         Both(Maybe(moments), Both(_, Both(Maybe(known), Both(Maybe(unique), Maybe(covariance))))),
     ) = first;
+    if shared && let (Some(percentiles), Some(kernel), Some(counted)) = (&mut percentiles, &moments, &counted)
+    {
+        percentiles.absorb_counted(kernel, counted)?;
+    }
     let each = stats.finish(&found);
     let pooled = options.pooled.then(|| stats.finish_pooled(&found));
 
@@ -129,7 +136,8 @@ pub fn measure(
                 false => (spec.bins, range),
             };
             let kernel = Histogram::new(bins, range, validity.clone())?;
-            let binned = counted.as_ref().and_then(|counted| kernel.of_counted(counted));
+            let of = moments.as_ref().zip(counted.as_ref());
+            let binned = of.map(|(of, counted)| kernel.of_counted(of, counted)).transpose()?.flatten();
             (Some(kernel), binned)
         }
         (known, _) => (known, binned),
@@ -224,7 +232,10 @@ impl Open {
     /// Fills in the figures of each channel, or of all together.
     fn finish(self, pooled: bool, figures: &mut [Figures]) -> Result<()> {
         if let Some((kernel, partial)) = self.moments.zip(self.counted) {
-            let shapes = if pooled { vec![kernel.finish_pooled(&partial)] } else { kernel.finish(&partial) };
+            let shapes = match pooled {
+                true => vec![kernel.finish_pooled(&partial)?],
+                false => kernel.finish(&partial)?,
+            };
             figures.iter_mut().zip(shapes).for_each(|(f, shape)| f.shape = Some(shape));
         }
         if let Some((kernel, partial)) = self.histogram.zip(self.binned) {

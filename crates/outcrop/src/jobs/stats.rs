@@ -1,11 +1,10 @@
 //! [`stats`]: what each channel holds, in one pass.
 
-use outcrop_core::{Reduce, Result, Source};
-use outcrop_ops::Validity;
-use outcrop_ops::reduce::{ChannelStats, Stats, StatsPartial};
-use outcrop_scheduler::{Input, Plan, Runtime};
+use outcrop_core::{Result, Source};
+use outcrop_ops::reduce::ChannelStats;
+use outcrop_scheduler::Runtime;
 
-use crate::mask::Read;
+use super::measure::{Figures, MeasureOptions, measure};
 use crate::{Mask, Region, ValidityOptions};
 
 /// What [`stats`] looks at.
@@ -38,8 +37,7 @@ pub fn stats(
     region: &Region,
     options: &StatsOptions<'_>,
 ) -> Result<Vec<ChannelStats>> {
-    let (kernel, partial) = measure(runtime, "statistics", source, region, options)?;
-    Ok(kernel.finish(&partial))
+    Ok(run(runtime, source, region, options, false)?.into_iter().map(|f| f.stats).collect())
 }
 
 /// The mean of all valid samples of the region's channels together.
@@ -52,29 +50,20 @@ pub fn mean_of_all(
     region: &Region,
     options: &StatsOptions<'_>,
 ) -> Result<MeanOfAll> {
-    let (kernel, partial) = measure(runtime, "mean", source, region, options)?;
-    let all = kernel.finish_pooled(&partial);
-    Ok(MeanOfAll { count: all.counts.count, valid: all.counts.valid, mean: all.mean })
+    let all = run(runtime, source, region, options, true)?.into_iter().next().map(|f| f.stats);
+    let counts = all.as_ref().map(|all| all.counts).unwrap_or_default();
+    Ok(MeanOfAll { count: counts.count, valid: counts.valid, mean: all.and_then(|all| all.mean) })
 }
 
-/// Runs the one pass.
-fn measure(
+/// Measures no more than every measurement does.
+fn run(
     runtime: &Runtime,
-    stage: &str,
     source: &dyn Source,
     region: &Region,
     options: &StatsOptions<'_>,
-) -> Result<(Stats, StatsPartial)> {
-    let image = source.image();
-    let Read { window, channels, mask } = options.mask.resolve(source, region)?;
-    let nodata = options.validity.nodata.of(image, &channels)?;
-    let validity = Validity::all(image.dtype, channels.len())
-        .with_nodata(nodata)
-        .with_nan(options.validity.nan)
-        .with_mask(mask.is_some());
-    let kernel = Stats::new(validity);
-    let inputs: Vec<_> = std::iter::once(Input { source, channels }).chain(mask).collect();
-    let plan = Plan::reduce(stage, &inputs, window, region.chunk, kernel.partial_bytes())?;
-    let partial = runtime.reduce(&plan, &inputs, &kernel)?;
-    Ok((kernel, partial))
+    pooled: bool,
+) -> Result<Vec<Figures>> {
+    let validity = options.validity.clone();
+    let options = MeasureOptions { validity, mask: options.mask, pooled, ..MeasureOptions::default() };
+    Ok(measure(runtime, source, region, &options)?.figures)
 }

@@ -57,7 +57,7 @@ pub(crate) trait Kernel: outcrop_core::Sample {
 
 /// A running sum of terms below 2^k, in two parts.
 #[derive(Clone, Copy)]
-struct Split {
+pub(super) struct Split {
     high: [f64; LANES],
     low: [f64; LANES],
     start: f64,
@@ -65,13 +65,13 @@ struct Split {
 
 impl Split {
     #[inline(always)]
-    fn new(k: i32) -> Split {
+    pub(super) fn new(k: i32) -> Split {
         let start = 1.5 * power_of_two(k + BINADE);
         Split { high: [start; LANES], low: [0.0; LANES], start }
     }
 
     #[inline(always)]
-    fn add(&mut self, v: &[f64; LANES]) {
+    pub(super) fn add(&mut self, v: &[f64; LANES]) {
         for (i, &v) in v.iter().enumerate() {
             let next = self.high[i] + v;
             self.low[i] += v - (next - self.high[i]);
@@ -98,7 +98,7 @@ impl Split {
     }
 
     #[inline(always)]
-    fn parts(&self) -> [f64; 2] {
+    pub(super) fn parts(&self) -> [f64; 2] {
         [self.high.iter().map(|h| h - self.start).sum(), self.low.iter().sum()]
     }
 }
@@ -267,7 +267,7 @@ impl Kernel for f64 {
 }
 
 /// The least k such that |v| < 2^k, for finite v.
-fn exponent(v: f64) -> i32 {
+pub(super) fn exponent(v: f64) -> i32 {
     let biased = (v.to_bits() >> 52 & 0x7ff) as i32;
     if biased == 0 { -1022 } else { biased - 1022 }
 }

@@ -53,15 +53,59 @@ pub(crate) fn fold_interleaved<S: Sample>(
     true
 }
 
-/// Samples of 32 bits of one channel, and what they add up to.
+/// Samples whose nodata is sorted out at once.
+const BLOCK: usize = 4096;
+
+/// Whether one sample is the value.
+struct Any<'a, T> {
+    samples: &'a [T],
+    value: T,
+    out: &'a mut bool,
+}
+
+impl<T: Sample> Work for Any<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        *self.out = self.samples.iter().fold(false, |any, &v| any | (v == self.value));
+    }
+}
+
+/// Calls `fold` with all samples that are not nodata, brought together where some are; returns how many are.
+fn fold_kept<T: Sample>(samples: &[T], nodata: Option<T>, mut fold: impl FnMut(&[T])) -> u64 {
+    let Some(nodata) = nodata else {
+        fold(samples);
+        return 0;
+    };
+    let mut held = [T::default(); BLOCK];
+    let mut left = 0;
+    for block in samples.chunks(BLOCK) {
+        let mut any = false;
+        simd::run(Any { samples: block, value: nodata, out: &mut any });
+        if !any {
+            fold(block);
+            continue;
+        }
+        // No branch depends on one sample.
+        let mut end = 0;
+        for &v in block {
+            held[end] = v;
+            end += usize::from(v != nodata);
+        }
+        left += (block.len() - end) as u64;
+        if end > 0 {
+            fold(&held[..end]);
+        }
+    }
+    left
+}
+
+/// Samples of 32 bits of one channel, at least one, and what they add up to.
 struct Wide<'a, T> {
     samples: &'a [T],
-    nodata: Option<T>,
     out: &'a mut WideTotal<T>,
 }
 
 struct WideTotal<T> {
-    left: u64,
     min: T,
     max: T,
     sum: i64,
@@ -72,31 +116,18 @@ struct WideTotal<T> {
 impl<T: Sample + Ord + Into<i64>> Work for Wide<'_, T> {
     #[inline(always)]
     fn run(self) {
-        match self.nodata {
-            Some(nodata) => self.add(|v| v == nodata),
-            None => self.add(|_| false),
-        }
-    }
-}
-
-impl<T: Sample + Ord + Into<i64>> Wide<'_, T> {
-    #[inline(always)]
-    fn add(self, gone: impl Fn(T) -> bool) {
-        let (least, most) = (T::from_f64(f64::NEG_INFINITY), T::from_f64(f64::INFINITY));
-        let (mut min, mut max, mut left) = (most, least, 0u32);
+        let (mut min, mut max) = (self.samples[0], self.samples[0]);
         let (mut sum, mut low, mut high) = (0i64, 0u64, 0u64);
         for &v in self.samples {
-            let gone = gone(v);
-            min = min.min(if gone { most } else { v });
-            max = max.max(if gone { least } else { v });
-            left += u32::from(gone);
-            let v: i64 = (if gone { T::default() } else { v }).into();
+            min = min.min(v);
+            max = max.max(v);
+            let v: i64 = v.into();
             sum += v;
             let square = u64::from(v.unsigned_abs() as u32) * u64::from(v.unsigned_abs() as u32);
             low += square & 0xffff_ffff;
             high += square >> 32;
         }
-        *self.out = WideTotal { left: left.into(), min, max, sum, squares: [low, high] };
+        *self.out = WideTotal { min, max, sum, squares: [low, high] };
     }
 }
 
@@ -107,21 +138,17 @@ pub(super) fn fold32<T: Sample + Ord + Into<i64>>(
     sums: &mut ExactSums,
     span: &mut Option<Span<T>>,
 ) -> u64 {
-    let mut left = 0;
-    // 2^20 samples below 2^32 keep every sum below 2^52.
-    for run in samples.chunks(1 << 20) {
-        let mut t = WideTotal { left: 0, min: run[0], max: run[0], sum: 0, squares: [0; 2] };
-        simd::run(Wide { samples: run, nodata, out: &mut t });
-        let valid = run.len() as u64 - t.left;
-        left += t.left;
-        sums.n += valid;
-        sums.sum.add(t.sum.into(), 0);
-        sums.squares.add(i128::from(t.squares[0]) + (i128::from(t.squares[1]) << 32), 0);
-        if valid > 0 {
+    fold_kept(samples, nodata, |kept| {
+        // 2^20 samples below 2^32 keep every sum below 2^52.
+        for run in kept.chunks(1 << 20) {
+            let mut t = WideTotal { min: run[0], max: run[0], sum: 0, squares: [0; 2] };
+            simd::run(Wide { samples: run, out: &mut t });
+            sums.n += run.len() as u64;
+            sums.sum.add(t.sum.into(), 0);
+            sums.squares.add(i128::from(t.squares[0]) + (i128::from(t.squares[1]) << 32), 0);
             Span::extend(span, t.min, t.max);
         }
-    }
-    left
+    })
 }
 
 /// Adds samples of 64 bits; returns how many are nodata and were not added. The compiler knows no vectors for these
@@ -132,31 +159,25 @@ pub(super) fn fold64<T: Sample + Ord + Into<i128>>(
     sums: &mut ExactSums,
     span: &mut Option<Span<T>>,
 ) -> u64 {
-    let mut left = 0;
-    for run in samples.chunks(1 << 20) {
-        let (least, most) = (T::from_f64(f64::NEG_INFINITY), T::from_f64(f64::INFINITY));
-        let (mut min, mut max, mut gone) = (most, least, 0);
-        let (mut sum, mut low, mut high) = (0i128, 0u128, 0u128);
-        for &v in run {
-            let leaves = nodata == Some(v);
-            gone += u64::from(leaves);
-            min = min.min(if leaves { most } else { v });
-            max = max.max(if leaves { least } else { v });
-            let v: i128 = (if leaves { T::default() } else { v }).into();
-            sum += v;
-            let magnitude = v.unsigned_abs() as u64;
-            let square = u128::from(magnitude) * u128::from(magnitude);
-            low += u128::from(square as u64);
-            high += square >> 64;
-        }
-        left += gone;
-        sums.n += run.len() as u64 - gone;
-        sums.sum.add(sum, 0);
-        sums.squares.add_unsigned(low, 0);
-        sums.squares.add_unsigned(high, 64);
-        if gone < run.len() as u64 {
+    fold_kept(samples, nodata, |kept| {
+        for run in kept.chunks(1 << 20) {
+            let (mut min, mut max) = (run[0], run[0]);
+            let (mut sum, mut low, mut high) = (0i128, 0u128, 0u128);
+            for &v in run {
+                min = min.min(v);
+                max = max.max(v);
+                let v: i128 = v.into();
+                sum += v;
+                let magnitude = v.unsigned_abs() as u64;
+                let square = u128::from(magnitude) * u128::from(magnitude);
+                low += u128::from(square as u64);
+                high += square >> 64;
+            }
+            sums.n += run.len() as u64;
+            sums.sum.add(sum, 0);
+            sums.squares.add_unsigned(low, 0);
+            sums.squares.add_unsigned(high, 64);
             Span::extend(span, min, max);
         }
-    }
-    left
+    })
 }

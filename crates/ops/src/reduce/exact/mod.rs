@@ -10,6 +10,8 @@ mod bins;
 mod fixed;
 mod float;
 mod integer;
+mod powers;
+mod products;
 mod rational;
 mod small;
 #[cfg(target_arch = "x86_64")]
@@ -19,6 +21,8 @@ mod sums;
 pub use fixed::Fixed;
 pub(crate) use fixed::{decompose, power_of_two};
 pub(crate) use integer::{Span, fold_interleaved};
+pub(crate) use powers::PowerSums;
+pub(crate) use products::add_products;
 pub use rational::Rational;
 pub use sums::{ExactSum, ExactSums};
 pub(crate) use sums::{Scratch, fold};
