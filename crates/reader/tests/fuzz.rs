@@ -1,7 +1,7 @@
 //! The fuzz targets' loops on stable, seeded: files of the matrix and of the corpus, changed here and there, must end in
 //! pixels or in a typed error, soon.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[path = "../../fuzz/src/lib.rs"]
@@ -74,8 +74,8 @@ fn run(what: &str, data: &[u8], body: impl Fn(&[u8])) {
     }
 }
 
-/// The files of a folder of the repository, in order.
-fn folder(path: &str) -> Vec<(String, Vec<u8>)> {
+/// The files of a folder, in order; relative paths begin at the crate.
+fn folder(path: impl AsRef<Path>) -> Vec<(String, Vec<u8>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -90,17 +90,8 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     let cases = outcrop_testkit::tiff_matrix::all_cases();
     let mut seeds: Vec<_> = cases.iter().step_by(37).map(|c| (c.name(), c.file())).collect();
     let Some(corpus) = outcrop_testkit::corpus::folder() else { return seeds };
-    for folder in ["files", "malformed"] {
-        let entries = std::fs::read_dir(corpus.join(folder)).unwrap();
-        let mut paths: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            if let Ok(bytes) = std::fs::read(&path)
-                && bytes.len() <= 40_000
-            {
-                seeds.push((path.file_name().unwrap().to_string_lossy().into_owned(), bytes));
-            }
-        }
+    for name in ["files", "malformed"] {
+        seeds.extend(folder(corpus.join(name)).into_iter().filter(|(_, bytes)| bytes.len() <= 40_000));
     }
     seeds
 }
