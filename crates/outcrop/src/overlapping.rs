@@ -21,6 +21,8 @@ impl Overlapping {
     pub(crate) fn new(inner: Box<dyn Source>, cells: Cells) -> Overlapping {
         let mut image = inner.image().clone();
         image.extent = cells.laid_out();
+        // Of blocks that are not there yet nobody knows.
+        image.stored_bytes = 0;
         image.layout = BlockLayout::Tiles { height: cells.side(), width: cells.side(), planar: false };
         Overlapping { image, inner, cells }
     }
