@@ -122,7 +122,8 @@ impl Tiles {
         let (deepzoom, spill) = (&self.deepzoom, self.spill()?);
         let last = deepzoom.levels() - 1;
         for level in 0..spill.levels() {
-            let source = Overlapping::new(open(spill, level)?, deepzoom.cells(last - level)?);
+            let source =
+                Overlapping::new(open(spill, level)?, deepzoom.cells(last - level)?, spill.block_bytes());
             let job = Write {
                 stage: &format!("tiles of level {}", last - level),
                 window: source.image().extent.rect(),
