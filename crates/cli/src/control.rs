@@ -207,6 +207,7 @@ pub(crate) fn write_report(
         "blocks": report.blocks,
         "blocks_decoded": report.blocks_decoded,
         "decode_amplification": report.decode_amplification(),
+        "read_bytes": memory::called_read_bytes(),
         "storage_read_bytes": memory::storage_read_bytes(),
         "budget_bytes": runtime.options().budget.total(),
         "planned_peak_bytes": peak,

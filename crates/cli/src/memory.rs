@@ -21,6 +21,15 @@ pub(crate) fn peak_bytes() -> Option<u64> {
 
 /// Bytes that this process has had fetched from storage, mapped pages included; `None` where the system does not say.
 pub(crate) fn storage_read_bytes() -> Option<u64> {
+    counter("read_bytes: ")
+}
+
+/// Bytes that read calls have given this process, from storage or from memory; mapped pages are not among them.
+pub(crate) fn called_read_bytes() -> Option<u64> {
+    counter("rchar: ")
+}
+
+fn counter(name: &str) -> Option<u64> {
     let counters = std::fs::read_to_string("/proc/self/io").ok()?;
-    counters.lines().find_map(|line| line.strip_prefix("read_bytes: "))?.trim().parse().ok()
+    counters.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
 }

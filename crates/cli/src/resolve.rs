@@ -135,7 +135,9 @@ impl Session {
         }
         let mut done = done;
         if let (Some(checkpoint), Some(path)) = (self.runtime.checkpoint(), &self.checkpoint) {
-            if cancelled && checkpoint.is_stopped() {
+            if cancelled {
+                // Also where that was between jobs or after them: what is in the file is there to be gone on with.
+                checkpoint.stop()?;
                 let what = format!("stopped; {} holds what is done, run it again to go on", path.display());
                 done = Err(Ending::Stopped(what).into());
             } else if matches!(&done, Ok(())) || done.as_ref().is_err_and(|e| e.is::<Ending>()) {
@@ -251,6 +253,9 @@ pub(crate) fn output(
         if target.to.or(OutputFormat::of_path(path)) == Some(OutputFormat::Envi) {
             made.extend([path.with_extension("raw"), path.with_extension("hdr")]);
         }
+        if target.to.or(OutputFormat::of_path(path)) == Some(OutputFormat::DeepZoom) {
+            made.push(outcrop::tiles_folder(path));
+        }
         not_read(path, &made, input)?;
         apart(running, &made.iter().map(PathBuf::as_path).collect::<Vec<_>>(), "the output")?;
     }
@@ -284,6 +289,12 @@ pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::
     let files: Vec<&Path> = files.iter().copied().chain(halves.iter().map(|file| &**file)).collect();
     for (flag, written) in [("--report", report), ("--checkpoint", checkpoint)] {
         let Some(written) = written else { continue };
+        if is_unfinished(written) {
+            let shown = written.display();
+            return Err(Error::Usage(format!(
+                "{shown} is a name of unfinished outputs: name another file ({flag})"
+            )));
+        }
         if files.iter().any(|file| is_same(file, written)) {
             let shown = written.display();
             return Err(Error::Usage(format!("{shown} is {what}: name another file ({flag})")));
@@ -295,6 +306,13 @@ pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::
         }
         _ => Ok(()),
     }
+}
+
+/// Whether that is how outputs are called before they have their name.
+fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let endings = [".outcrop-part", ".outcrop-save", ".outcrop-probe", ".encode.tif"];
+    name.starts_with('.') && endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Whether two paths lead to one file, or would if it were there.

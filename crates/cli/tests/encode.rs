@@ -159,7 +159,12 @@ fn what_cannot_be_encoded_says_which_flag_helps() {
     );
     let line = folder.refused(2, &["encode", "a.npy", "a.npy", "--overwrite"]);
     assert!(line.contains("the output is the input"), "{line}");
-    assert!(folder.refused(2, &["encode", "a.npy", "a.txt", "--checkpoint", "c"]).contains("--checkpoint"));
+    for args in
+        [&["encode", "a.npy", "-", "--to", "npy"][..], &["encode", "a.npy", "a.txt", "--to", "original"]]
+    {
+        let line = folder.refused(2, &[args, &["--checkpoint", "c"]].concat());
+        assert!(line.contains("--checkpoint"), "{line}");
+    }
     // A plan reads nothing and writes nothing.
     folder.ok(&["encode", "a.npy", "a.txt", "--plan"]);
     assert_eq!(folder.names(), ["a.npy"]);

@@ -142,6 +142,12 @@ fn a_report_or_checkpoint_over_another_file_of_the_run_is_refused() {
         }
         says(&folder.refused(2, &["mean", "a.npy", "m.npy", flag, "./m.npy"]), &["the output", flag]);
         says(&folder.refused(2, &["convert", "a.npy", "e.hdr", flag, "e.raw"]), &["the output", flag]);
+        says(&folder.refused(2, &["pyramid", "a.npy", "e.dzi", flag, "e_files"]), &["the output", flag]);
+        // It would have been renamed to the output.
+        for name in [".m.tif.outcrop-part", "./.m.tif.outcrop-part", ".m.tif.spill.outcrop-part"] {
+            let line = folder.refused(2, &["convert", "a.npy", "m.tif", flag, name]);
+            says(&line, &["unfinished outputs", flag]);
+        }
     }
     let line = folder.refused(2, &["stats", "a.npy", "--report", "r", "--checkpoint", "r"]);
     says(&line, &["the report and the checkpoint"]);

@@ -11,10 +11,11 @@ const SIZE: [&str; 4] = ["--width", "1400", "--height", "1200"];
 const TILED: [&str; 8] =
     ["--co", "TILED=YES", "--co", "BLOCKXSIZE=64", "--co", "BLOCKYSIZE=64", "--co", "COMPRESS=DEFLATE"];
 /// Small chunks and a save after each: a run long enough to be killed anywhere.
-const SAVED: [&str; 7] = ["-q", "--checkpoint", "run.ckpt", "--checkpoint-every", "0ms", "--chunk", "64,64"];
+pub(crate) const SAVED: [&str; 7] =
+    ["-q", "--checkpoint", "run.ckpt", "--checkpoint-every", "0ms", "--chunk", "64,64"];
 
 /// A folder with noise in compressed tiles.
-fn noise() -> Folder {
+pub(crate) fn noise() -> Folder {
     let folder = Folder::new();
     folder.ok(&[&["generate", "noise", "in.npy", "-q"], &SIZE[..]].concat());
     folder.ok(&[&["convert", "in.npy", "in.tif", "-q"], &TILED[..]].concat());
@@ -22,7 +23,7 @@ fn noise() -> Folder {
 }
 
 /// Begins a run and waits until it has something to go on with.
-fn saved_once(folder: &Folder, args: &[&str]) -> std::process::Child {
+pub(crate) fn saved_once(folder: &Folder, args: &[&str]) -> std::process::Child {
     let mut child = folder.command(args).spawn().unwrap();
     while !folder.path("run.ckpt").exists() {
         assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
@@ -37,7 +38,7 @@ fn moment(most: u64) -> Duration {
 }
 
 /// Kills a run that many times and lets it end; what it prints, and how often it had something to go on with.
-fn killed(folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
+pub(crate) fn killed(folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
     killed_to((0, ""), folder, args, kills)
 }
 
@@ -124,6 +125,7 @@ fn answers_survive(kills: usize) {
         (4, &["stats", "bad.tif", "--on-bad-block", "nodata", "--json"]),
         (0, &["stats", "in.tif", "--percentiles", "1,99", "--unique", "--json"]),
         (0, &["reduce", "median", "in.tif", "--over", "yx"]),
+        (0, &["histogram", "in.tif", "--json"]),
     ] {
         let wanted = folder.run(answer);
         assert_eq!(wanted.code, Some(code), "{answer:?}: {}", wanted.stderr);
@@ -270,7 +272,13 @@ fn a_run_that_was_killed_after_its_output_was_published_ends_well_when_begun_aga
         outcrop::convert(&runtime, &*source, &Region::all(), &Default::default(), &output)?;
         Ok::<_, outcrop::Error>(runtime)
     };
-    for (output, data) in [("out.npy", "out.npy"), ("out.tif", "out.tif"), ("out.hdr", "out.raw")] {
+    for (output, data) in [
+        ("out.npy", "out.npy"),
+        ("out.tif", "out.tif"),
+        ("out.hdr", "out.raw"),
+        ("out.png", "out.png"),
+        ("out.jpg", "out.jpg"),
+    ] {
         for overwrite in [Overwrite::Refuse, Overwrite::Replace] {
             run(output, overwrite).unwrap();
             let (wanted, header) = (folder.read(data), folder.read(output));
@@ -501,6 +509,25 @@ fn filled_blocks_are_counted_and_the_others_are_right() {
                 let (y, x) = ((i - header) / 960, (i - header) % 960 / 3);
                 let is_bad = damaged.contains(&(y / 64 * 5 + x / 64));
                 assert_eq!(*found, if is_bad { 7 } else { *wanted }, "{codec}, pixel {x}, {y}");
+            }
+
+            // Turned, they are listed where they are in the file.
+            let upright = folder.read("out.npy");
+            for rotate in ["90", "270"] {
+                let input = if rotate == "90" { "bad.tif" } else { "turned.npy" };
+                let args = ["convert", input, "turned.npy", "--rotate", rotate, "--report", "r.json"];
+                let outcome = match rotate {
+                    "90" => folder.run(&[&args[..], &fill].concat()),
+                    _ => folder.run(&["convert", input, "out.npy", "--rotate", rotate, "--overwrite"]),
+                };
+                let code = if rotate == "90" { 4 } else { 0 };
+                assert_eq!(outcome.code, Some(code), "{codec}: {}", outcome.stderr);
+            }
+            assert!(folder.read("out.npy") == upright, "{codec}");
+            let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+            for bad in report["bad_blocks"].as_array().unwrap() {
+                let tile = bad["block"].as_u64().unwrap();
+                assert_eq!(bad["rect"], serde_json::json!([tile % 5 * 64, tile / 5 * 64, 64, 64]));
             }
 
             let outcome = folder.run(&["verify", "good.tif", "bad.tif"]);

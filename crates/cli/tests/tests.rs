@@ -20,6 +20,7 @@ mod pictures;
 mod preview;
 mod pyramid;
 mod reduce;
+mod resume;
 mod run_control;
 mod schema;
 mod shims;

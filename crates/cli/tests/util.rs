@@ -10,6 +10,9 @@ use serde_json::Value as Json;
 /// No run of a test takes longer; one that does is killed and fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a run may hold beside its budget: the program, stacks, small tables, what malloc keeps.
+const BESIDE: u64 = 32 << 20;
+
 /// A folder that is removed with everything in it.
 pub(crate) struct Folder(tempfile::TempDir);
 
@@ -76,6 +79,51 @@ impl Folder {
     /// Runs it and reads the one JSON object that it prints.
     pub(crate) fn json(&self, args: &[&str]) -> Json {
         serde_json::from_slice(&self.ok(args)).unwrap()
+    }
+
+    /// What `--plan` says of a run: a plan for each job that is known before.
+    pub(crate) fn plans(&self, args: &[&str]) -> Vec<Json> {
+        let lines = self.ok(&[args, &["--plan=json"]].concat());
+        let plans = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        plans.map(|line| serde_json::from_slice::<Json>(line).unwrap()["plan"].clone()).collect()
+    }
+
+    /// Runs it as [`ok`](Folder::ok) does and holds what was measured against what `--plan` has said before: memory, bytes
+    /// read, blocks decoded, passes, and bytes written to `output`. Returns the answer and the report.
+    pub(crate) fn as_planned(&self, args: &[&str], output: Option<&str>) -> (Vec<u8>, Json) {
+        let plans = self.plans(args);
+        let answer = self.ok(&[args, &["--report", "planned.json"]].concat());
+        let report: Json = serde_json::from_slice(&self.read("planned.json")).unwrap();
+        std::fs::remove_file(self.path("planned.json")).unwrap();
+        let number = |of: &Json, name: &str| of[name].as_f64().unwrap_or_else(|| panic!("{name}: {of}"));
+        let sum = |name: &str| plans.iter().map(|plan| number(plan, name)).sum::<f64>();
+        let most = |name: &str| plans.iter().map(|plan| number(plan, name)).fold(0., f64::max);
+        let keeps = |what: &str, found: f64, bound: f64| {
+            assert!(found <= bound, "outcrop {args:?}: {what}: {found}, {bound} were planned\n{report}");
+        };
+        assert_eq!(report["plans"][0], plans[0], "outcrop {args:?}: it is another plan that ran");
+        let peak = most("peak_bytes");
+        keeps("budget", peak, number(&report, "budget_bytes"));
+        keeps("bytes of the budget", number(&report, "most_budget_bytes"), peak);
+        keeps("bytes resident", number(&report, "peak_resident_bytes"), peak + BESIDE as f64);
+        // Jobs that no plan knows of write what was reduced: their windows are others.
+        for window in plans.iter().map(|plan| &plan["window"]) {
+            let of =
+                |plans: &[Json]| plans.iter().filter(|p| p["window"] == *window).cloned().collect::<Vec<_>>();
+            let most = of(&plans).iter().map(|plan| number(plan, "passes_at_most")).sum();
+            keeps("passes", of(report["plans"].as_array().unwrap()).len() as f64, most);
+        }
+        let again = most("decode_amplification") * (1. + 1e-9);
+        keeps("blocks decoded", number(&report, "blocks_decoded"), number(&report, "blocks") * again);
+        let read = plans.iter().map(|plan| number(plan, "passes_at_most") * number(plan, "bytes_to_read"));
+        // The copy that ends a COG reads once what is written, and is in no plan.
+        let copied = if args.contains(&"--cog") { sum("bytes_to_write") } else { 0. };
+        // Headers, tables and what the system says of the machine.
+        keeps("bytes read", number(&report, "read_bytes"), read.sum::<f64>() + copied + f64::from(1 << 20));
+        if let Some(output) = output {
+            keeps("bytes written", self.path(output).metadata().unwrap().len() as f64, sum("bytes_to_write"));
+        }
+        (answer, report)
     }
 
     /// Runs it and demands one line of complaint, that exit code, nothing on standard output and no new file.

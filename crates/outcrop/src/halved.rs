@@ -22,6 +22,8 @@ impl Halved {
     pub(crate) fn new(inner: Box<dyn Source>, halve: Arc<dyn Halve>, block_bytes: u64) -> Halved {
         let mut image = inner.image().clone();
         image.extent = image.extent.halved();
+        // Of blocks that are not there yet nobody knows.
+        image.stored_bytes = 0;
         if let BlockLayout::Tiles { height, width, .. } = &mut image.layout {
             (*height, *width) = (height.div_ceil(2), width.div_ceil(2));
         }

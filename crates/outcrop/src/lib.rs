@@ -82,6 +82,8 @@ pub use outcrop_scheduler::{
 #[doc(no_inline)]
 pub use outcrop_writer::{
     Format as OutputFormat, Options as OutputOptions, Overwrite, PartialFile, PictureFormat, PictureOptions,
-    base64_len, encode_picture, remove_unfinished,
+    base64_len,
+    deepzoom::tiles_folder,
+    encode_picture, remove_unfinished,
     tiff::{Arrangement, BigTiff, Blocks, Compression, Predictor, TiffOptions},
 };

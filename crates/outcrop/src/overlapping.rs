@@ -14,15 +14,20 @@ pub(crate) struct Overlapping {
     image: Image,
     inner: Box<dyn Source>,
     cells: Cells,
+    /// The most bytes that a stored block of the other source takes.
+    block_bytes: u64,
 }
 
 impl Overlapping {
-    /// The tiles of a source, which is the level that they are of.
-    pub(crate) fn new(inner: Box<dyn Source>, cells: Cells) -> Overlapping {
+    /// The tiles of a source, which is the level that they are of. Its stored blocks take so many bytes at most, those
+    /// included that are not there yet: plans are made before.
+    pub(crate) fn new(inner: Box<dyn Source>, cells: Cells, block_bytes: u64) -> Overlapping {
         let mut image = inner.image().clone();
         image.extent = cells.laid_out();
+        // Of blocks that are not there yet nobody knows.
+        image.stored_bytes = 0;
         image.layout = BlockLayout::Tiles { height: cells.side(), width: cells.side(), planar: false };
-        Overlapping { image, inner, cells }
+        Overlapping { image, inner, cells, block_bytes }
     }
 
     fn request<'r>(&self, request: &Request<'r>) -> Request<'r> {
@@ -42,7 +47,17 @@ impl Source for Overlapping {
     fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost> {
         // The tiles of a chunk show no more pixels than their cells have.
         let extent = self.cells.extent;
-        let mut cost = self.inner.cost((shape.0.min(extent.height), shape.1.min(extent.width)), channels)?;
+        let shown = (shape.0.min(extent.height), shape.1.min(extent.width));
+        let mut cost = self.inner.cost(shown, channels)?;
+        if let BlockLayout::Tiles { height, width, .. } = self.inner.image().layout {
+            // Wherever they begin.
+            let blocks = |shown: u64, block: u64, all: u64| {
+                (shown.div_ceil(block.max(1)) + 1).min(all.div_ceil(block.max(1)))
+            };
+            let across = blocks(shown.1, width, extent.width);
+            let tiles = blocks(shown.0, height, extent.height).saturating_mul(across);
+            cost.stored_bytes = cost.stored_bytes.max(tiles.saturating_mul(self.block_bytes));
+        }
         let pixel = (channels.len() * self.image.dtype.bytes()) as u64;
         let laid_out = shape.0.saturating_mul(shape.1).saturating_mul(pixel);
         cost.scratch_bytes = cost.scratch_bytes.saturating_add(laid_out);

@@ -2,8 +2,8 @@
 
 use ndarray::{ArrayView3, Axis};
 use outcrop_core::{
-    BlockLayout, Channels, Cost, Error, Image, Order, Pixels, Read, Rect, Request, Result, Sample, Scratch,
-    Source, with_pixels,
+    BlockLayout, Channels, Cost, Image, Order, Pixels, Read, Rect, Request, Result, Sample, Scratch, Source,
+    with_pixels,
 };
 
 /// How an image is turned.
@@ -153,14 +153,8 @@ impl Source for Turned<'_> {
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
         let inner = self.request(request);
         let read = self.inner.read(&inner, scratch)?;
-        if let Some(hole) = read.holes.iter().find(|hole| matches!(hole.kind, outcrop_core::HoleKind::Bad(_)))
-        {
-            return Err(Error::Unsupported(format!(
-                "turning an image with the filled block at {}",
-                hole.rect
-            )));
-        }
-        Ok(Read { pixels: with_pixels!(read.pixels, view => turned(view, self.turn)), holes: &[] })
+        // Holes stay where they are in the file, as reports name them: what turns pixels looks at nothing else of them.
+        Ok(Read { pixels: with_pixels!(read.pixels, view => turned(view, self.turn)), holes: read.holes })
     }
 
     fn release(&self, request: &Request<'_>) {

@@ -165,8 +165,11 @@ impl Checkpoint {
         if write { self.write(&mut jobs) } else { Ok(()) }
     }
 
-    /// Writes the file because the run was cancelled.
-    pub(crate) fn stop(&self) -> Result<()> {
+    /// Writes the file because the run was cancelled. Jobs do that themselves; for what lies between them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system refuses.
+    pub fn stop(&self) -> Result<()> {
         self.write(&mut self.lock())?;
         self.stopped.store(true, Ordering::SeqCst);
         Ok(())

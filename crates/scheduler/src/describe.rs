@@ -37,11 +37,11 @@ pub struct PlanFacts {
     pub amplification: f64,
     /// Bytes that a chunk in flight holds at most.
     pub chunk_bytes: u64,
-    /// Bytes of each worker's partial at most.
+    /// Bytes of each worker's partial at most, in this pass.
     pub partial_bytes: u64,
-    /// The least budget with which the job runs.
+    /// The least budget with which the job and the passes that follow run.
     pub least_bytes: u64,
-    /// Bytes of the budget in use at once, at most.
+    /// Bytes of the budget in use at once, at most, in this pass and in those that follow.
     pub peak_bytes: u64,
     /// The budget.
     pub budget_bytes: u64,
@@ -74,10 +74,10 @@ impl PlanFacts {
         let (workers, in_flight) = (runtime.workers(plan), runtime.in_flight(plan));
         let options = runtime.options();
         let (threads, budget_bytes) = (options.threads, options.budget.total());
-        let saving = if runtime.checkpoint().is_some() { plan.partial_bytes() } else { 0 };
-        let least_bytes = plan.least_bytes().saturating_add(saving);
-        let peak = plan.chunk_bytes().saturating_mul(in_flight.max(1) as u64).saturating_add(saving);
-        let peak = peak.saturating_add(plan.partial_bytes().saturating_mul(workers as u64));
+        let (least_bytes, peak) = std::iter::once(plan.clone())
+            .chain(plan.later())
+            .map(|plan| needs(&plan, runtime))
+            .fold((0, 0), |(least, peak), needs| (needs.0.max(least), needs.1.max(peak)));
         let most = runtime.wanted_slots(plan) as u64;
         let limited_by = if least_bytes > budget_bytes {
             LimitedBy::DoesNotFit
@@ -113,6 +113,14 @@ impl PlanFacts {
             limited_by,
         }
     }
+}
+
+/// The least bytes that a pass needs, and the most that it takes where there is enough.
+fn needs(plan: &Plan, runtime: &Runtime) -> (u64, u64) {
+    let saving = if runtime.checkpoint().is_some() { plan.partial_bytes() } else { 0 };
+    let chunks = plan.chunk_bytes().saturating_mul(runtime.in_flight(plan).max(1) as u64);
+    let partials = plan.partial_bytes().saturating_mul(runtime.workers(plan) as u64);
+    (plan.least_bytes().saturating_add(saving), chunks.saturating_add(partials).saturating_add(saving))
 }
 
 impl LimitedBy {

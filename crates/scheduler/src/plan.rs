@@ -37,6 +37,8 @@ pub struct Plan {
     variant: Option<&'static str>,
     blocks: Vec<Blocks>,
     passes: usize,
+    /// Bytes of a partial of the passes that follow, at most.
+    later_bytes: u64,
 }
 
 /// What a writing job makes of a chunk.
@@ -118,6 +120,19 @@ impl Plan {
         self
     }
 
+    /// Says how many bytes a partial of the passes that follow has at most: what does not fit is then known before the
+    /// first.
+    pub fn with_later_bytes(mut self, most: u64) -> Plan {
+        self.later_bytes = most;
+        self
+    }
+
+    /// The plan of the pass that follows with the largest partial, where that is larger than this one's.
+    pub(crate) fn later(&self) -> Option<Plan> {
+        let larger = self.later_bytes > self.partial_bytes;
+        larger.then(|| Plan { partial_bytes: self.later_bytes, ..self.clone() })
+    }
+
     /// What [`with_passes`](Plan::with_passes) said, or 1.
     pub fn passes(&self) -> usize {
         self.passes
@@ -160,6 +175,7 @@ impl Plan {
             variant: None,
             blocks: all_blocks,
             passes: 1,
+            later_bytes: 0,
             grid,
         })
     }

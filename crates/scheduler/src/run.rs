@@ -153,6 +153,11 @@ impl Runtime {
         self.meter.report(self.options.budget.most_used(), self.options.threads)
     }
 
+    /// Runs what ends an output after its jobs (a copy, a sync), so that the report counts its time as writing.
+    pub fn end_output<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.meter.time(Clock::Wall, || self.meter.time(Clock::Commit, work))
+    }
+
     /// Workers that the budget allows for a plan: fewer than the threads where partials are large.
     pub fn workers(&self, plan: &Plan) -> usize {
         self.workers_within(self.options.budget.total(), plan.chunk_bytes(), plan.partial_bytes())
@@ -252,10 +257,7 @@ impl Runtime {
             let state = || {
                 let state = unwound(|| lock().checkpoint())?;
                 state.ok_or_else(|| {
-                    Error::Usage(
-                        "a pipe or a picture as output cannot be gone on with (leave out --checkpoint)"
-                            .into(),
-                    )
+                    Error::Usage("a pipe as output cannot be gone on with (leave out --checkpoint)".into())
                 })
             };
             let save = |finished: &Runs, write| saved.save(&self.meter, finished, state()?, write);

@@ -8,6 +8,7 @@ use outcrop_core::{ByteOrder, DataType, Error, Extent, Metadata, Result, Sink, V
 use crate::deepzoom::DeepZoomOptions;
 use crate::output::{Output, Stream, Target};
 use crate::rows::{RowsSink, Sidecar};
+use crate::text::SharedText;
 use crate::{Overwrite, PartialFile, PictureFormat, PictureOptions, envi, npy, picture, tiff};
 
 /// A format that can be written.
@@ -174,8 +175,7 @@ pub fn create(target: Target<'_>, image: &OutputImage<'_>, options: &Options) ->
         Format::DeepZoom => Err(Error::Usage(
             "a DeepZoom image has levels and is made by `outcrop pyramid` or `convert`".into(),
         )),
-        // These say that they cannot be gone on with.
-        Format::Picture(format) => picture::create(open()?, format, image, &options.picture),
+        Format::Picture(format) => picture::create(open()?, format, image, &options.picture, resume),
     }
 }
 
@@ -190,27 +190,27 @@ pub fn to_stream(
     image: &OutputImage<'_>,
 ) -> Result<Box<dyn Sink>> {
     let options = Options { format: Some(format), ..Options::default() };
-    Ok(create_stream(to, name, image, &options)?.sink)
+    Ok(create_stream(Stream::new(to, name.into()), image, &options)?.sink)
 }
 
-/// The same with everything that [`create`] tells and takes; of the options the format must be there.
+/// A sink that writes to a text, with everything that [`create`] tells and takes; of the options the format must be there.
+/// With a state to go on from, the text was opened to be gone on with.
 ///
 /// # Errors
-/// [`Error::Usage`] for a format that does not stream, or none.
-pub fn create_stream(
-    to: impl Write + Send + 'static,
-    name: &str,
-    image: &OutputImage<'_>,
-    options: &Options,
-) -> Result<Created> {
-    let stream = Output::Stream(Stream::new(to, name.into()));
+/// [`Error::Usage`] for a format that does not stream, or none; as [`create`].
+pub fn create_text(text: &SharedText, image: &OutputImage<'_>, options: &Options) -> Result<Created> {
+    create_stream(Stream::to_text(text.clone()), image, options)
+}
+
+fn create_stream(stream: Stream, image: &OutputImage<'_>, options: &Options) -> Result<Created> {
+    let (stream, resume) = (Output::Stream(stream), options.resume.as_deref());
     let order = options.byte_order.unwrap_or(ByteOrder::Little);
     match options.format.map_or_else(|| format_of(Target::Stdout), Ok)? {
-        Format::Raw => rows(stream, None, Vec::new(), image, order, None),
+        Format::Raw => rows(stream, None, Vec::new(), image, order, resume),
         Format::Npy => {
-            rows(stream, None, npy::header(image.extent, image.dtype), image, ByteOrder::Little, None)
+            rows(stream, None, npy::header(image.extent, image.dtype), image, ByteOrder::Little, resume)
         }
-        Format::Picture(format) => picture::create(stream, format, image, &options.picture),
+        Format::Picture(format) => picture::create(stream, format, image, &options.picture, resume),
         other => Err(Error::Usage(format!("{} does not stream (--to raw or npy)", other.name()))),
     }
 }

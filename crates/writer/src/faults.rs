@@ -100,7 +100,7 @@ fn a_picture_on_a_disk_that_is_full_after_any_byte_leaves_no_file() {
             let file = PartialFile::create(&path, Overwrite::Refuse)?.limited(limit);
             let image = OutputImage::new(EXTENT, dtype);
             let mut sink =
-                picture::create(Output::File(file), format, &image, &PictureOptions::default())?.sink;
+                picture::create(Output::File(file), format, &image, &PictureOptions::default(), None)?.sink;
             let (rect, shape) = (EXTENT.rect(), [40, 48, 1]);
             let pixels = match dtype {
                 DataType::U16 => Pixels::contiguous(&samples, shape)?,

@@ -2,7 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use outcrop_core::{Error, Result};
 
@@ -18,6 +20,8 @@ pub(crate) struct PartialFolder {
     partial: Option<PathBuf>,
     path: PathBuf,
     overwrite: Overwrite,
+    /// Whether it stays where this is dropped.
+    kept: AtomicBool,
 }
 
 impl PartialFolder {
@@ -58,7 +62,46 @@ impl PartialFolder {
             notices.push(format!("removed {}, which an earlier run left behind", partial.display()));
         }
         fs::create_dir(&partial).map_err(|e| Error::io(format!("create {}", partial.display()), e))?;
-        Ok(PartialFolder { partial: Some(partial), path: path.to_path_buf(), overwrite })
+        let kept = AtomicBool::new(false);
+        Ok(PartialFolder { partial: Some(partial), path: path.to_path_buf(), overwrite, kept })
+    }
+
+    /// Goes on with the folder that an earlier run has [kept](PartialFolder::keep), by its number. It may have its name
+    /// already.
+    pub(crate) fn resume(path: &Path, overwrite: Overwrite, inode: u64) -> Result<PartialFolder> {
+        let partial = hidden(path)?;
+        let is_it = |path: &Path| fs::symlink_metadata(path).is_ok_and(|f| f.is_dir() && f.ino() == inode);
+        let (kept, path) = (AtomicBool::new(true), path.to_path_buf());
+        if is_it(&path) {
+            // What has the partial name is the folder that was replaced.
+            let _ = fs::remove_dir_all(&partial);
+            return Ok(PartialFolder { partial: None, path, overwrite, kept });
+        }
+        if !is_it(&partial) {
+            return Err(Error::Usage(format!(
+                "{}: the unfinished output {} is gone (remove the checkpoint to start again)",
+                path.display(),
+                partial.display()
+            )));
+        }
+        Ok(PartialFolder { partial: Some(partial), path, overwrite, kept })
+    }
+
+    /// Whether it has its name already.
+    pub(crate) fn is_published(&self) -> bool {
+        self.partial.is_none()
+    }
+
+    /// The number by which the file system knows the folder.
+    pub(crate) fn inode(&self) -> u64 {
+        fs::metadata(self.partial_path()).map_or(0, |found| found.ino())
+    }
+
+    /// Makes what was written durable, and leaves the folder where this is dropped before it is published.
+    pub(crate) fn keep(&self) -> Result<()> {
+        self.kept.store(true, Ordering::Relaxed);
+        let synced = File::open(self.partial_path()).and_then(|f| sys::sync_file_system(&f));
+        synced.map_err(|e| Error::io(format!("write to disk {}", self.path.display()), e))
     }
 
     /// The name that it has until it is published.
@@ -101,7 +144,9 @@ impl PartialFolder {
 
 impl Drop for PartialFolder {
     fn drop(&mut self) {
-        if let Some(partial) = self.partial.take() {
+        if let Some(partial) = self.partial.take()
+            && !self.kept.load(Ordering::Relaxed)
+        {
             let _ = fs::remove_dir_all(partial);
         }
     }

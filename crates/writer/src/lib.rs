@@ -48,7 +48,7 @@ mod text;
 pub mod tiff;
 mod zip;
 
-pub use create::{Created, Format, Options, OutputImage, create, create_stream, to_stream};
+pub use create::{Created, Format, Options, OutputImage, create, create_text, to_stream};
 pub use doomed::remove_unfinished;
 pub use npz::{ArrayFile, ArraySpec, Container, RowFile, deflate_bound, deflate_row, write_array};
 #[doc(no_inline)]
@@ -57,4 +57,4 @@ pub use output::Target;
 pub use partial::{Overwrite, PartialFile};
 pub use picture::{PictureFormat, PictureOptions, encode_picture};
 pub use positioned::Positioned;
-pub use text::{Decoder, Text, base64_len};
+pub use text::{Decoder, SharedText, Text, base64_len};

@@ -149,6 +149,13 @@ impl PartialFile {
         }
     }
 
+    /// Removes what an earlier run has [kept](PartialFile::keep) of the output `path`, if there is something.
+    pub fn remove_kept(path: &Path) {
+        if let Ok(partial) = hidden(path) {
+            let _ = fs::remove_file(partial);
+        }
+    }
+
     /// Removes what was [kept](PartialFile::keep): it has served.
     pub(crate) fn discard(self) {
         self.kept.store(false, Ordering::Relaxed);
@@ -253,6 +260,10 @@ impl PartialFile {
         let io = |what: &str, e| Error::io(format!("{what} {}", self.path.display()), e);
         let Some(partial) = &self.partial else { return Ok(()) };
         self.file.file().sync_all().map_err(|e| io("write to disk", e))?;
+        if fs::symlink_metadata(partial).map_or(0, |found| found.ino()) != self.inode() {
+            let what = format!("{}: {} is another file now", self.path.display(), partial.display());
+            return Err(Error::Usage(format!("{what}: nothing else may write it during a run")));
+        }
         match self.overwrite {
             Overwrite::Replace => fs::rename(partial, &self.path).map_err(|e| io("rename to", e))?,
             Overwrite::Refuse => match sys::rename_no_replace(partial, &self.path) {

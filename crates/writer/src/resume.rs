@@ -20,9 +20,33 @@ pub(crate) fn check_published(file: &PartialFile, inode: u64, whole: bool) -> Re
     Ok(())
 }
 
+/// Cuts off what was written after `end`.
+pub(crate) fn cut(file: &PartialFile, end: u64) -> Result<()> {
+    if file.is_published() { Ok(()) } else { file.file().set_len(end) }
+}
+
+/// The checksum of the last bytes of what was committed, which lies from `start` to `end`.
+pub(crate) fn tail(file: &PartialFile, start: u64, end: u64) -> Result<u64> {
+    let start = end.saturating_sub(TAIL_BYTES).max(start);
+    let mut bytes = vec![0; (end - start) as usize];
+    if !file.file().read_all_at(&mut bytes, start)? {
+        return Err(changed(file, "the length"));
+    }
+    Ok(crc32fast::hash(&bytes).into())
+}
+
 /// Numbers as bytes, little-endian.
 pub(crate) fn pack<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
     numbers.iter().flat_map(|n| n.to_le_bytes()).collect()
+}
+
+/// The numbers at the front of bytes, and what stands after them.
+///
+/// # Errors
+/// [`Error::Format`] for fewer bytes.
+pub(crate) fn unpack_front<const N: usize>(bytes: &[u8]) -> Result<([u64; N], &[u8])> {
+    let (front, rest) = bytes.split_at_checked(8 * N).unwrap_or_default();
+    Ok((unpack(front)?, rest))
 }
 
 /// The numbers that [`pack`] made bytes of.

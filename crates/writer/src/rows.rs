@@ -15,7 +15,7 @@ use outcrop_core::{
 
 use crate::gather::gather;
 use crate::output::{Output, Stream};
-use crate::resume::{TAIL_BYTES, changed, check_published, pack, unpack};
+use crate::resume::{TAIL_BYTES, changed, check_published, pack, unpack, unpack_front};
 use crate::{PartialFile, Positioned};
 
 /// A small file that belongs to the output and is published after it.
@@ -89,11 +89,18 @@ impl RowsSink {
 
     /// Goes on where a checkpoint says, once the file is what it was then.
     fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let pixels = self.encoder.extent.rect().area();
+        if let Output::Stream(stream) = &mut self.output {
+            let ([pixels_done], state) = unpack_front(state)?;
+            if pixels_done > 0 {
+                self.header.clear();
+            }
+            self.pixels_done = pixels_done;
+            return stream.restore(state, pixels_done == pixels);
+        }
+        let Output::File(file) = &self.output else { return Ok(()) };
         let [total, pixels_done, y, x, height, width, tail, inode] = unpack(state)?;
-        let Output::File(file) = &self.output else {
-            return Err(Error::Usage("an output that is not a file cannot be gone on with".into()));
-        };
-        check_published(file, inode, pixels_done == self.encoder.extent.rect().area())?;
+        check_published(file, inode, pixels_done == pixels)?;
         let mut header = vec![0; self.header.len()];
         let whole = Rect::checked(y, x, height, width).filter(|r| self.encoder.extent.rect().contains(r));
         let length = file.file().file().metadata().map_or(0, |found| found.len());
@@ -168,8 +175,11 @@ impl Sink for RowsSink {
     }
 
     fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
-        if let Output::File(file) = &mut self.output {
-            file.keep()?;
+        match &mut self.output {
+            Output::File(file) => file.keep()?,
+            Output::Stream(stream) => {
+                return Ok(stream.save()?.map(|to| [pack([self.pixels_done]), to].concat()));
+            }
         }
         let r = self.last;
         let tail = self.tail()?;

@@ -1,12 +1,13 @@
 //! [`Text`] and [`Decoder`]: bytes as base64 (RFC 4648) or a data URI (RFC 2397), and back, as they stream by.
 
-use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::engine::{Engine, general_purpose::STANDARD};
 use base64::{DecodeError, DecodeSliceError};
 use outcrop_core::{Error, Result};
 
-use crate::output::Appender;
+use crate::output::{Appender, Output};
+use crate::resume::{pack, unpack_front};
 use crate::{Overwrite, Target};
 
 /// Characters that are encoded or decoded at once: a multiple of 4.
@@ -37,11 +38,19 @@ pub struct Text {
 impl Text {
     /// Opens an output. A `media_type` makes the text a data URI. Nothing is written yet.
     ///
+    /// With `resume` an unfinished text is gone on with, where the sink that writes to it says
+    /// ([`Options::resume`](crate::Options::resume)).
+    ///
     /// # Errors
-    /// As [`PartialFile::create`](crate::PartialFile::create).
-    pub fn create(target: Target<'_>, overwrite: Overwrite, media_type: Option<&str>) -> Result<Text> {
+    /// As [`PartialFile::create`](crate::PartialFile::create) and [`PartialFile::resume`](crate::PartialFile::resume).
+    pub fn create(
+        target: Target<'_>,
+        overwrite: Overwrite,
+        media_type: Option<&str>,
+        resume: bool,
+    ) -> Result<Text> {
         Ok(Text {
-            to: Appender::open(target, overwrite)?,
+            to: Appender::new(Output::open(target, overwrite, resume)?),
             head: media_type.map(|media_type| format!("data:{media_type};base64,")),
             waiting: Vec::with_capacity(3),
             characters: vec![0; PIECE],
@@ -60,7 +69,7 @@ impl Text {
     /// [`Error::Io`] that says how much is needed and how much there is.
     pub fn ensure_space(&mut self, bytes: u64) -> Result<()> {
         let head = self.head.as_ref().map_or(0, |head| head.len() as u64);
-        self.to.ensure_space(base64_len(bytes).saturating_add(head))
+        self.to.ensure_space(base64_len(bytes).saturating_add(head), true)
     }
 
     /// Writes bytes.
@@ -97,6 +106,26 @@ impl Text {
         Ok((self.bytes, self.to.finish()?))
     }
 
+    /// What a checkpoint keeps of it; `None` where it cannot be gone on with.
+    pub(crate) fn save(&mut self) -> Result<Option<Vec<u8>>> {
+        // At most two bytes wait.
+        let waiting = self.waiting.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte));
+        let state = pack([self.bytes, self.waiting.len() as u64, waiting]);
+        Ok(self.to.save()?.map(|file| [state, file].concat()))
+    }
+
+    /// Goes on where a checkpoint says.
+    pub(crate) fn restore(&mut self, state: &[u8], is_whole: bool) -> Result<()> {
+        let ([bytes, many, waiting], file) = unpack_front(state)?;
+        self.to.restore(file, is_whole)?;
+        self.bytes = bytes;
+        self.waiting = waiting.to_le_bytes()[..many.min(2) as usize].to_vec();
+        if self.to.written() > 0 {
+            self.head = None;
+        }
+        Ok(())
+    }
+
     fn put_head(&mut self) -> Result<()> {
         self.head.take().map_or(Ok(()), |head| self.to.write_all(head.as_bytes()))
     }
@@ -109,18 +138,31 @@ impl Text {
     }
 }
 
-impl io::Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.put(bytes) {
-            Ok(()) => Ok(bytes.len()),
-            // The kind is what tells a full disk from a reader that left.
-            Err(Error::Io { source, .. }) => Err(source),
-            Err(other) => Err(io::Error::other(other)),
-        }
+/// A [`Text`] that a sink writes to and that is ended after it.
+#[derive(Clone)]
+pub struct SharedText(Arc<Mutex<Option<Text>>>);
+
+impl SharedText {
+    /// Shares a text.
+    pub fn new(text: Text) -> SharedText {
+        SharedText(Arc::new(Mutex::new(Some(text))))
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// The text, once nothing is written to it any more.
+    ///
+    /// # Errors
+    /// [`Error::Panic`] where it was taken before.
+    pub fn take(&self) -> Result<Text> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(SharedText::ended)
+    }
+
+    pub(crate) fn with<R>(&self, run: impl FnOnce(&mut Text) -> Result<R>) -> Result<R> {
+        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        text.as_mut().ok_or_else(SharedText::ended).and_then(run)
+    }
+
+    fn ended() -> Error {
+        Error::Panic("the text ended twice".into())
     }
 }
 
@@ -151,7 +193,7 @@ impl Decoder {
     /// As [`PartialFile::create`](crate::PartialFile::create).
     pub fn create(target: Target<'_>, overwrite: Overwrite) -> Result<Decoder> {
         Ok(Decoder {
-            to: Appender::open(target, overwrite)?,
+            to: Appender::new(Output::open(target, overwrite, false)?),
             start: Some(Vec::new()),
             waiting: Vec::with_capacity(PIECE),
             runs: Vec::new(),
@@ -311,7 +353,7 @@ mod tests {
     fn encoded(bytes: &[u8], piece: usize, media_type: Option<&str>) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        let mut text = Text::create(Target::Path(&path), Overwrite::Refuse, media_type).unwrap();
+        let mut text = Text::create(Target::Path(&path), Overwrite::Refuse, media_type, false).unwrap();
         bytes.chunks(piece).for_each(|piece| text.put(piece).unwrap());
         let (read, _) = text.finish().unwrap();
         assert_eq!(read, bytes.len() as u64);

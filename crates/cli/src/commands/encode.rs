@@ -27,9 +27,6 @@ struct Told {
 /// Writes the text, and says what became of the image.
 pub(crate) fn run(args: &Encode, cancel: &CancelToken) -> anyhow::Result<()> {
     let output = args.output.as_deref().unwrap_or(Path::new("-"));
-    if args.running.checkpoint.is_some() {
-        return Err(Error::Usage("a text cannot be gone on with (leave out --checkpoint)".into()).into());
-    }
     if args.json && output == Path::new("-") {
         return Err(Error::Usage("standard output holds the text: name an OUTPUT (--json)".into()).into());
     }
@@ -66,7 +63,8 @@ fn pixels(
     let mut to = resolve::output(output, &target, &args.running, Some(&args.input))?;
     let typed = Tiff { co: args.co.clone(), bigtiff: None, sparse: false, cog: false, resample: None };
     resolve::tiff(&typed, false, &mut to)?;
-    let session = Session::begin(&args.running, cancel, &[&args.input], "encode")?;
+    let what = format!("encode {:?} {:?} {} {to:?}", args.reading, args.dtype, args.data_uri);
+    let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;
     let answer = outcrop::encode(&session.runtime, &*source, &region, args.data_uri, &to);
     if session.is_planned(&answer) {
         session.end(&args.input, Ok(()))?;
@@ -94,6 +92,10 @@ fn original(args: &Encode, output: &Path, cancel: &CancelToken) -> anyhow::Resul
     if is_part {
         let message = "--to original passes all bytes as they are: no --window, --channels, --page, --level, --co or \
                        --plan (--to png encodes pixels)";
+        return Err(Error::Usage(message.into()).into());
+    }
+    if args.running.checkpoint.is_some() {
+        let message = "--to original copies bytes and is begun anew (leave out --checkpoint)";
         return Err(Error::Usage(message.into()).into());
     }
     let target = Target { to: None, overwrite: args.overwrite };

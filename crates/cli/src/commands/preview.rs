@@ -62,25 +62,27 @@ pub(crate) fn run(args: &Preview, cancel: &CancelToken) -> anyhow::Result<()> {
             let mut out = std::io::stdout().lock();
             return Ok(writeln!(out, "{}", describe(image, &found, &look))?);
         }
-        let mut picture = found.paint(&look)?;
-        let step = step(image, &found);
-        if let Some(metres) = metres {
-            frame::scale_bar(&mut picture, metres * step.0)?;
-        }
-        if args.axes {
-            let full = full_pixels(image);
-            let start = (found.window.x as f64 * full.0, found.window.y as f64 * full.1);
-            picture = frame::axes(&picture, start, step)?;
-        }
-        match (file, format, drawing) {
-            (Some(file), Some(format), _) => file.save(&picture.encode(format)?),
-            (_, _, Some(drawing)) => {
-                let bytes = drawing.draw(&picture)?;
-                let mut out = std::io::stdout().lock();
-                Ok(out.write_all(&bytes).and_then(|()| out.flush())?)
+        session.runtime.end_output(|| {
+            let mut picture = found.paint(&look)?;
+            let step = step(image, &found);
+            if let Some(metres) = metres {
+                frame::scale_bar(&mut picture, metres * step.0)?;
             }
-            _ => Ok(()),
-        }
+            if args.axes {
+                let full = full_pixels(image);
+                let start = (found.window.x as f64 * full.0, found.window.y as f64 * full.1);
+                picture = frame::axes(&picture, start, step)?;
+            }
+            match (file, format, drawing) {
+                (Some(file), Some(format), _) => file.save(&picture.encode(format)?),
+                (_, _, Some(drawing)) => {
+                    let bytes = drawing.draw(&picture)?;
+                    let mut out = std::io::stdout().lock();
+                    Ok(out.write_all(&bytes).and_then(|()| out.flush())?)
+                }
+                _ => Ok(()),
+            }
+        })
     };
     let done = work();
     session.end(&args.input, done)

@@ -77,6 +77,13 @@ impl Percentiles {
         self.digits.len()
     }
 
+    /// The most bytes of the partial of a pass after the first.
+    pub fn later_bytes(&self) -> u64 {
+        let prefixes = 2 * self.spec.percentiles.len() as u64;
+        let most = self.digits.iter().skip(1).map(|&digit| prefixes.saturating_mul(1 << digit)).max();
+        most.map_or(0, |most| (most + 1).saturating_mul(8 * self.groups.len() as u64))
+    }
+
     /// The next pass, or `None` where every rank is known.
     pub fn pass(&self) -> Option<PercentilePass> {
         let digit = *self.digits.get(self.stage)?;

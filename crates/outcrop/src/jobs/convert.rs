@@ -107,7 +107,14 @@ pub fn convert(
         match &options.scale {
             None => opened.run(runtime, &map),
             Some(by) => {
-                let (scale, passes) = find_scale(runtime, source, window, channels, region.chunk, by)?;
+                let found = find_scale(runtime, source, window, channels, region.chunk, by);
+                let (scale, passes) = match found {
+                    // The plan of the pass that writes is the same for every scale.
+                    Err(Error::Cancelled) if runtime.is_planning() => {
+                        (Scale { input: (0.0, 1.0), output: None }, 1)
+                    }
+                    found => found?,
+                };
                 opened.after(passes).run(runtime, &map.clone().scale(scale))
             }
         }
@@ -167,6 +174,7 @@ fn find_scale(
                 let stage = format!("percentiles {number}/{}", percentiles.passes());
                 let plan = Plan::reduce(&stage, &inputs, window, chunk, pass.partial_bytes())?;
                 let plan = plan.with_passes(percentiles.passes() + 1);
+                let plan = plan.with_later_bytes(percentiles.later_bytes());
                 percentiles.absorb(runtime.reduce(&plan, &inputs, &pass)?)?;
             }
             match percentiles.finish()?.concat()[..] {

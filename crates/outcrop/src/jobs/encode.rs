@@ -2,13 +2,12 @@
 
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use outcrop_core::{CancelToken, DataType, Error, Event, Extent, Observer, Result, Source};
 use outcrop_ops::map::Convert;
-use outcrop_scheduler::Runtime;
+use outcrop_scheduler::{Checkpoint, Runtime};
 use outcrop_writer::tiff::Compression;
-use outcrop_writer::{Decoder, Format, OutputImage, PictureFormat, Text, create_stream};
+use outcrop_writer::{Decoder, Format, OutputImage, PictureFormat, SharedText, Text, create_text};
 
 use super::convert::{ConvertOptions, convert};
 use super::write::Write;
@@ -43,7 +42,7 @@ pub fn lossless_format(extent: Extent, dtype: DataType) -> Format {
 /// none), and that file as base64. The output's path is that of the text; `data_uri` makes it a data URI.
 ///
 /// Pictures and `.npy` stream. A TIFF, whose directory is completed at the end, is written beside the output first and
-/// removed again.
+/// removed again; with a checkpoint it stays until the text is there, and the text is made of it once more.
 ///
 /// # Errors
 /// As [`convert`]; [`Error::Usage`] for raw samples and ENVI, which say too little to be opened again. Nothing is left under the output's name then.
@@ -79,23 +78,33 @@ pub fn encode(
             )));
         }
     };
-    let mut text = Text::create(output.target(), options.overwrite, data_uri.then_some(media_type))?;
-    say(runtime, text.notices());
+    let media_type = data_uri.then_some(media_type);
     if format == Format::Tiff {
-        let spill = Spill(spill_path(output)?);
-        let mut to = Output::new(&spill.0);
+        let mut text = Text::create(output.target(), options.overwrite, media_type, false)?;
+        say(runtime, text.notices());
+        if runtime.checkpoint().is_some() && output.path.is_none() {
+            let what = "a pipe as output cannot be gone on with (leave out --checkpoint)";
+            return Err(Error::Usage(what.into()));
+        }
+        let spill = Spill { path: spill_path(output)?, is_kept: runtime.checkpoint().is_some() };
+        let mut to = Output::new(&spill.path);
         to.options = options;
         to.options.overwrite = outcrop_writer::Overwrite::Replace;
         convert(runtime, source, region, &ConvertOptions::default(), &to)?;
-        let io = |e| Error::io(format!("read {}", spill.0.display()), e);
-        let mut file = std::fs::File::open(&spill.0).map_err(io)?;
+        let io = |e| Error::io(format!("read {}", spill.path.display()), e);
+        let mut file = std::fs::File::open(&spill.path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
-        return Ok(Encoded { is_lossless, ..copy(runtime, &mut file, Some(length), text)? });
+        let encoded = runtime.end_output(|| copy(runtime, &mut file, Some(length), text))?;
+        spill.remove();
+        return Ok(Encoded { is_lossless, ..encoded });
     }
+    options.resume = runtime.checkpoint().and_then(Checkpoint::output_state);
+    let mut text = Text::create(output.target(), options.overwrite, media_type, options.resume.is_some())?;
+    say(runtime, text.notices());
     let (metadata, nodata) = carry(image, window, &channels);
     let made = OutputImage { extent, dtype: image.dtype, metadata: &metadata, nodata: &nodata };
-    let shared = Shared(Arc::new(Mutex::new(Some(text))));
-    let created = create_stream(shared.clone(), "the text", &made, &options)?;
+    let text = SharedText::new(text);
+    let created = create_text(&text, &made, &options)?;
     say(runtime, created.notices);
     let map = Convert::new(image.dtype, extent.channels);
     let chunk = region.chunk;
@@ -110,8 +119,7 @@ pub fn encode(
         nodata: &nodata,
     };
     job.into_sink(created.sink).run(runtime, &map)?;
-    let text = shared.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let (bytes, characters) = text.ok_or_else(|| Error::Panic("the text ended twice".into()))?.finish()?;
+    let (bytes, characters) = runtime.end_output(|| text.take()?.finish())?;
     Ok(Encoded { is_lossless, bytes, characters })
 }
 
@@ -131,7 +139,7 @@ pub fn encode_bytes(
     let mut start = Vec::new();
     from.take(16).read_to_end(&mut start).map_err(|e| Error::io("read the input", e))?;
     let media_type = data_uri.then(|| media_type(&start));
-    let mut text = Text::create(output.target(), output.options.overwrite, media_type)?;
+    let mut text = Text::create(output.target(), output.options.overwrite, media_type, false)?;
     say(runtime, text.notices());
     copy(runtime, &mut start.chain(from), length, text)
 }
@@ -204,29 +212,23 @@ fn media_type(start: &[u8]) -> &'static str {
     }
 }
 
-/// A text that a sink writes and that is ended after it.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<Option<Text>>>);
+/// A file that goes away when this is dropped, unless a checkpoint may need it.
+struct Spill {
+    path: PathBuf,
+    is_kept: bool,
+}
 
-impl io::Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(text) => io::Write::write(text, bytes),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Spill {
+    fn remove(mut self) {
+        self.is_kept = false;
     }
 }
 
-/// A file that goes away when this is dropped.
-struct Spill(PathBuf);
-
 impl Drop for Spill {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if !self.is_kept {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

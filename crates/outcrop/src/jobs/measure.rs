@@ -93,7 +93,7 @@ pub fn measure(
     let channels = read.channels.clone();
     let inputs: Vec<_> =
         std::iter::once(Input { source, channels: read.channels }).chain(read.mask).collect();
-    let mut pass = Passes { runtime, inputs, region, window: read.window, done: 0, most: 1 };
+    let mut pass = Passes { runtime, inputs, region, window: read.window, done: 0, most: 1, later_bytes: 0 };
 
     let stats = Stats::new(validity.clone()).with_positions(true);
     let spec = options.histogram;
@@ -112,6 +112,13 @@ pub fn measure(
     let unique = options.unique.then(|| Unique::new(validity.clone())).transpose()?;
     let covariance = options.covariance.map(|_| Covariance::new(validity.clone())).transpose()?;
 
+    if again {
+        let nothing = stats.finish(&stats.start());
+        let shape = options.shape.then(|| Moments::about(validity.clone(), &nothing));
+        let bins = spec.filter(|h| h.range.is_none()).map(|h| histogram(h, (0.0, 1.0))).transpose()?;
+        pass.later_bytes = Both(Maybe(shape), Maybe(bins)).partial_bytes();
+    }
+    pass.later_bytes += percentiles.as_ref().map_or(0, Percentiles::later_bytes);
     let rest = Both(Maybe(known), Both(Maybe(unique), Maybe(covariance)));
     let first = Both(stats, Both(Maybe(moments), Both(Maybe(ranks), rest)));
     pass.most = percentiles.as_ref().map_or(1, Percentiles::passes).max(if again { 2 } else { 1 });
@@ -179,6 +186,8 @@ struct Passes<'a> {
     done: usize,
     /// How many there are at most.
     most: usize,
+    /// Bytes of a partial after the first pass, at most.
+    later_bytes: u64,
 }
 
 impl Passes<'_> {
@@ -190,7 +199,12 @@ impl Passes<'_> {
         };
         let bytes = kernel.partial_bytes();
         let plan = Plan::reduce(&stage, &self.inputs, self.window, self.region.chunk, bytes)?;
-        let plan = plan.with_passes(self.most);
+        let later = if self.done == 1 { self.later_bytes } else { 0 };
+        let plan = plan.with_passes(self.most).with_later_bytes(later);
+        if later > 0 && !self.runtime.is_planning() {
+            // What does not fit is said before the first pass.
+            self.runtime.ensure_fits(&plan)?;
+        }
         self.runtime.reduce(&plan, &self.inputs, kernel)
     }
 }

@@ -162,6 +162,7 @@ pub fn reduce_axes(
             while let Some(pass) = percentiles.pass() {
                 passes += 1;
                 let plan = plan(region.chunk, pass.partial_bytes())?.with_passes(percentiles.passes());
+                let plan = plan.with_later_bytes(percentiles.later_bytes());
                 let partial = runtime.reduce(&plan, &inputs, &pass)?;
                 percentiles.absorb(partial)?;
             }

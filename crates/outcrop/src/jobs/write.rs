@@ -58,11 +58,9 @@ impl<'a> Write<'a> {
         let format = output.options.format.or_else(|| Format::of_path(output.path.as_deref()?));
         let (to, notices) = match output.pyramid {
             wanted if format == Some(Format::DeepZoom) => {
-                if runtime.checkpoint().is_some() {
-                    return Err(Error::Usage("DeepZoom output takes no --checkpoint".into()));
-                }
+                let states = runtime.checkpoint().map_or_else(Vec::new, Checkpoint::output_states);
                 let halve = self.halving(wanted.and_then(|pyramid| pyramid.resample));
-                let (tiles, notices) = Tiles::create(&made, halve, output)?;
+                let (tiles, notices) = Tiles::create(&made, halve, output, &states)?;
                 (To::DeepZoom(Box::new(tiles)), notices)
             }
             None => {
@@ -152,7 +150,7 @@ impl<'a> Write<'a> {
     }
 
     /// The plan of one pass, and what it reads.
-    fn plan(&self, made: (DataType, u64), sink: &dyn Sink) -> Result<(Plan, Vec<Input<'_>>)> {
+    pub(super) fn plan(&self, made: (DataType, u64), sink: &dyn Sink) -> Result<(Plan, Vec<Input<'_>>)> {
         let chunk = self.chunk.or_else(|| self.narrow(made, sink));
         let image = Input { source: self.source, channels: self.channels.clone() };
         let inputs: Vec<_> = std::iter::once(image).chain(self.mask.clone()).collect();
@@ -186,10 +184,18 @@ impl Opened<'_> {
             To::Pyramid(pyramid, halve) => {
                 job.levels(runtime, map, &pyramid, &halve, passes)?;
                 let options = runtime.options();
-                pyramid.finish(&*options.observer, &options.cancel)
+                runtime.end_output(|| pyramid.finish(&*options.observer, &options.cancel))
             }
+            To::DeepZoom(tiles) if tiles.is_published() => Ok(()),
             To::DeepZoom(tiles) => {
-                job.levels(runtime, map, &tiles.spill, &tiles.halve, passes)?;
+                let planning = runtime.is_planning();
+                if !planning {
+                    tiles.ensure_fit(runtime, map.output())?;
+                }
+                let done = job.levels(runtime, map, tiles.spill()?, &tiles.halve, passes);
+                if !(planning && matches!(done, Err(Error::Cancelled))) {
+                    done?;
+                }
                 tiles.finish(runtime, map.output())
             }
         }

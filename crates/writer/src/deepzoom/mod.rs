@@ -18,6 +18,7 @@ pub use cells::Cells;
 use sink::{TileEncoder, TileSink};
 
 use crate::folder::PartialFolder;
+use crate::resume::{check_published, unpack};
 use crate::{OutputImage, Overwrite, PartialFile, PictureFormat, PictureOptions};
 
 /// A profile that is larger than this would be most of every tile.
@@ -60,18 +61,60 @@ impl DeepZoomOptions {
 
 /// A DeepZoom image that is being written, level by level in any order.
 pub struct DeepZoom {
-    // Goes away before the descriptor, whose lock guards it.
-    folder: PartialFolder,
-    descriptor: PartialFile,
+    made: Arc<Made>,
     options: DeepZoomOptions,
     extent: Extent,
     /// By level, the smallest first.
     levels: Vec<Arc<TileEncoder>>,
+    /// The states that the sinks of levels were saved with in an earlier process, in the order of the sinks.
+    saved: Vec<Vec<u8>>,
     notices: Vec<String>,
+}
+
+/// What is made.
+struct Made {
+    // Goes away before the descriptor, whose lock guards it.
+    folder: PartialFolder,
+    descriptor: PartialFile,
+    /// Their numbers; of an image that is gone on with, what they were at first.
+    inodes: [u64; 2],
+}
+
+impl Made {
+    fn open(
+        path: &Path,
+        overwrite: Overwrite,
+        resume: Option<&Vec<u8>>,
+        notices: &mut Vec<String>,
+    ) -> Result<Made> {
+        let Some(state) = resume else {
+            let mut descriptor = PartialFile::create(path, overwrite)?;
+            notices.append(descriptor.notices());
+            let folder =
+                PartialFolder::create(&tiles_folder(descriptor.path()), overwrite, is_level, notices)?;
+            let inodes = [folder.inode(), descriptor.inode()];
+            return Ok(Made { folder, descriptor, inodes });
+        };
+        let [.., of_folder, of_descriptor] = unpack::<10>(state)?;
+        let descriptor = PartialFile::resume(path, overwrite)?;
+        let folder = PartialFolder::resume(&tiles_folder(descriptor.path()), overwrite, of_folder)?;
+        check_published(&descriptor, of_descriptor, folder.is_published())?;
+        Ok(Made { folder, descriptor, inodes: [of_folder, of_descriptor] })
+    }
+
+    /// Makes all that was written durable, to be gone on with.
+    fn keep(&self) -> Result<[u64; 2]> {
+        self.descriptor.keep()?;
+        self.folder.keep()?;
+        Ok(self.inodes)
+    }
 }
 
 impl DeepZoom {
     /// Starts the image that `NAME.dzi` describes. All that can be known to fail fails here.
+    ///
+    /// `resume` has the states of the sinks of an unfinished one, as [`Sink::checkpoint`] gave them, in the order in which
+    /// the levels were begun; it is empty for one that begins now. What they say is checked against the tiles.
     ///
     /// # Errors
     /// As [`create`](crate::create); [`Error::Usage`] for tiles and overlaps that cannot be, and for a folder
@@ -82,6 +125,7 @@ impl DeepZoom {
         image: &OutputImage<'_>,
         options: &DeepZoomOptions,
         picture: &PictureOptions,
+        resume: &[Vec<u8>],
     ) -> Result<DeepZoom> {
         options.check()?;
         let side = u64::from(options.tile);
@@ -92,8 +136,8 @@ impl DeepZoom {
         };
         options.format.check(largest, image.dtype)?;
         picture.check()?;
-        let mut descriptor = PartialFile::create(path, overwrite)?;
-        let mut notices = std::mem::take(descriptor.notices());
+        let mut notices = Vec::new();
+        let made = Arc::new(Made::open(path, overwrite, resume.first(), &mut notices)?);
         let mut picture = picture.clone();
         picture.icc = picture.icc.or_else(|| image.metadata.icc.clone());
         if picture.icc.as_ref().is_some_and(|icc| icc.len() > MOST_PROFILE_BYTES) {
@@ -101,7 +145,10 @@ impl DeepZoom {
             notices.push("the colour profile is too large for every tile and was left out".into());
         }
         notices.extend(crate::picture::left_out(options.format, image)?);
-        let folder = PartialFolder::create(&files(descriptor.path()), overwrite, is_level, &mut notices)?;
+        if !resume.is_empty() {
+            // Said when it began.
+            notices.clear();
+        }
         let mut levels = Vec::new();
         let mut extent = image.extent;
         loop {
@@ -113,13 +160,22 @@ impl DeepZoom {
         }
         levels.reverse();
         let levels = levels.into_iter().enumerate().map(|(level, extent)| {
-            let place = folder.partial_path().join(level.to_string());
-            std::fs::create_dir(&place).map_err(|e| Error::io(format!("create {}", place.display()), e))?;
+            let place = made.folder.partial_path().join(level.to_string());
+            if resume.is_empty() {
+                std::fs::create_dir(&place)
+                    .map_err(|e| Error::io(format!("create {}", place.display()), e))?;
+            }
             let cells = Cells::new(extent, options);
             Ok(Arc::new(TileEncoder::new(place, cells, image.dtype, options.format, &picture)))
         });
         let levels = levels.collect::<Result<_>>()?;
-        Ok(DeepZoom { folder, descriptor, options: *options, extent: image.extent, levels, notices })
+        let saved = resume.to_vec();
+        Ok(DeepZoom { made, options: *options, extent: image.extent, levels, saved, notices })
+    }
+
+    /// Whether an image that is gone on with has its name already, and all its tiles.
+    pub fn is_published(&self) -> bool {
+        self.made.descriptor.is_published()
     }
 
     /// Lines for the log.
@@ -145,12 +201,20 @@ impl DeepZoom {
         Ok(self.level(level)?.cells)
     }
 
-    /// The sink of a level's tiles, as its [`Cells`] lay them out.
+    /// The sink of a level's tiles, as its [`Cells`] lay them out. It goes on with what there is of the level.
     ///
     /// # Errors
-    /// [`Error::Usage`] where there is no such level.
+    /// [`Error::Usage`] where there is no such level, or its tiles are not as the checkpoint left them.
     pub fn sink(&self, level: usize) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(TileSink(self.level(level)?.clone())))
+        let number = level as u64;
+        let saved = self.saved.iter().find(|state| state.starts_with(&number.to_le_bytes()));
+        let sink = TileSink::new(
+            self.level(level)?.clone(),
+            self.made.clone(),
+            number,
+            saved.map(|state| &state[..]),
+        )?;
+        Ok(Box::new(sink))
     }
 
     /// Writes a whole level of which the pixels are in memory.
@@ -159,20 +223,25 @@ impl DeepZoom {
     /// [`Error::Usage`] where there is no such level, [`Error::Panic`] for pixels of another size; where a tile
     /// cannot be written.
     pub fn put(&self, level: usize, pixels: Pixels<'_>) -> Result<()> {
-        self.level(level)?.put(pixels)
+        let level = self.level(level)?;
+        // All tiles were written when the folder got its name.
+        if self.made.folder.is_published() { level.note_complete() } else { level.put(pixels) }
     }
 
     /// Publishes the folder, then the descriptor.
     ///
     /// # Errors
     /// Where tiles are missing, or the output cannot be published.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         for (level, encoder) in self.levels.iter().enumerate() {
             encoder.check_complete(level)?;
         }
-        self.descriptor.file().write_all_at(self.description().as_bytes(), 0)?;
-        self.folder.publish()?;
-        self.descriptor.publish().inspect_err(|_| self.folder.withdraw())
+        let description = self.description();
+        let Made { mut folder, descriptor, .. } = Arc::into_inner(self.made)
+            .ok_or_else(|| Error::Panic("a DeepZoom image was finished before its sinks".into()))?;
+        descriptor.file().write_all_at(description.as_bytes(), 0)?;
+        folder.publish()?;
+        descriptor.publish().inspect_err(|_| folder.withdraw())
     }
 
     fn description(&self) -> String {
@@ -188,7 +257,7 @@ impl DeepZoom {
 }
 
 /// The folder of tiles beside a descriptor.
-fn files(descriptor: &Path) -> PathBuf {
+pub fn tiles_folder(descriptor: &Path) -> PathBuf {
     let mut name = OsString::from(descriptor.file_stem().unwrap_or_default());
     name.push("_files");
     descriptor.with_file_name(name)

@@ -30,6 +30,15 @@ impl PictureEncoder {
         bands.worker_bytes().saturating_add(band.saturating_mul(count + 1))
     }
 
+    /// The most bytes of a picture of up to that size, its profile apart.
+    pub(crate) fn file_bound(format: PictureFormat, extent: Extent, dtype: DataType) -> u64 {
+        let bands = Bands::new(format, extent, dtype, &PictureOptions::default());
+        let Ok(bands) = bands else { return 0 };
+        let count = extent.height.div_ceil(bands.rows());
+        let band = bands.bound(bands.rows().min(extent.height)) as u64;
+        band.saturating_mul(count).saturating_add(bands.header().len() as u64 + 64)
+    }
+
     /// The bytes of a picture.
     pub(crate) fn encode(&mut self, pixels: Pixels<'_>) -> Result<&[u8]> {
         let [height, width, channels] = pixels.shape().map(|n| n as u64);

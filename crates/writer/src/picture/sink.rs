@@ -1,4 +1,7 @@
 //! [`PictureSink`]: joins encoded bands in their order.
+//!
+//! As bands do not depend on each other, an unfinished picture is gone on with after the last one that was committed: a
+//! checkpoint keeps how many rows and bytes there are, and the sum that the trailer of a PNG needs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +9,8 @@ use outcrop_core::{Buffer, Encoder, Error, Pixels, Rect, Result, Sink};
 
 use super::bands::{Bands, NO_BYTES, Sum, Worker};
 use super::{PictureFormat, PictureOptions};
-use crate::output::Output;
+use crate::output::{Appender, Output};
+use crate::resume::{pack, unpack_front};
 use crate::rows::check_chunk;
 use crate::{Created, OutputImage};
 
@@ -14,12 +18,10 @@ use crate::{Created, OutputImage};
 const SUM_BYTES: usize = 12;
 
 struct PictureSink {
-    output: Output,
+    output: Appender,
     encoder: Arc<BandEncoder>,
     sum: Sum,
     rows_done: u64,
-    /// Where the next bytes go.
-    end: u64,
 }
 
 struct BandEncoder {
@@ -34,6 +36,7 @@ pub(crate) fn create(
     format: PictureFormat,
     image: &OutputImage<'_>,
     options: &PictureOptions,
+    resume: Option<&[u8]>,
 ) -> Result<Created> {
     let metadata = image.metadata;
     let mut options = options.clone();
@@ -41,12 +44,19 @@ pub(crate) fn create(
     options.resolution = options.resolution.or(metadata.resolution);
     let bands = Bands::new(format, image.extent, image.dtype, &options)?;
     let mut notices = left_out(format, image)?;
+    let output = Appender::new(output);
     let encoder = Arc::new(BandEncoder { bands, idle: Mutex::new(Vec::new()) });
-    let mut sink = PictureSink { output, encoder, sum: NO_BYTES, rows_done: 0, end: 0 };
-    if let (Output::File(file), Some(bound)) = (&mut sink.output, sink.encoder.file_bound()) {
-        file.ensure_space(bound, false)?;
-        notices.splice(0..0, file.notices().drain(..));
+    let mut sink = PictureSink { output, encoder, sum: NO_BYTES, rows_done: 0 };
+    match (resume, sink.encoder.file_bound()) {
+        (Some(state), _) => {
+            // Said when it began.
+            notices.clear();
+            sink.restore(state)?;
+        }
+        (None, Some(bound)) => sink.output.ensure_space(bound, false)?,
+        (None, None) => {}
     }
+    notices.splice(0..0, sink.output.notices());
     Ok(Created { sink: Box::new(sink), notices })
 }
 
@@ -75,13 +85,12 @@ pub(crate) fn left_out(format: PictureFormat, image: &OutputImage<'_>) -> Result
 }
 
 impl PictureSink {
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        match &mut self.output {
-            Output::File(file) => file.file().write_all_at(bytes, self.end)?,
-            Output::Stream(stream) => stream.write_all(bytes)?,
-        }
-        self.end += bytes.len() as u64;
-        Ok(())
+    /// Goes on where a checkpoint says.
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let ([rows_done, adler, len], output) = unpack_front(state)?;
+        self.rows_done = rows_done;
+        self.sum = Sum { adler: adler as u32, len };
+        self.output.restore(output, rows_done == self.encoder.bands.extent.height)
     }
 }
 
@@ -102,14 +111,18 @@ impl Sink for PictureSink {
         let (bytes, sum) = encoded.bytes().split_last_chunk::<SUM_BYTES>().ok_or_else(wrong)?;
         let (adler, len) = sum.split_first_chunk::<4>().ok_or_else(wrong)?;
         let len = len.try_into().map(u64::from_ne_bytes).map_err(|_| wrong())?;
-        if self.end == 0 {
-            let encoder = self.encoder.clone();
-            self.put(encoder.bands.header())?;
+        if self.rows_done == 0 {
+            self.output.write_all(self.encoder.bands.header())?;
         }
-        self.put(bytes)?;
+        self.output.write_all(bytes)?;
         self.sum = self.sum.then(Sum { adler: u32::from_ne_bytes(*adler), len });
         self.rows_done += rect.height;
         Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Vec<u8>>> {
+        let own = pack([self.rows_done, self.sum.adler.into(), self.sum.len]);
+        Ok(self.output.save()?.map(|output| [own, output].concat()))
     }
 
     fn bytes_bound(&self) -> Option<u64> {
@@ -122,11 +135,8 @@ impl Sink for PictureSink {
             return Err(Error::Panic(format!("{} of {height} rows were written", self.rows_done)));
         }
         let trailer = self.encoder.bands.trailer(self.sum);
-        self.put(&trailer)?;
-        match self.output {
-            Output::File(file) => file.publish(),
-            Output::Stream(mut stream) => stream.flush(),
-        }
+        self.output.write_all(&trailer)?;
+        self.output.finish().map(drop)
     }
 }
 

@@ -203,6 +203,13 @@ impl TiffPyramid {
         }
     }
 
+    /// Removes the file, which has served, also where a checkpoint has kept it.
+    pub fn discard(self) {
+        if let Some(file) = Arc::into_inner(self.shared).and_then(|shared| shared.file) {
+            file.discard();
+        }
+    }
+
     /// How many levels there are, the full resolution included.
     pub fn levels(&self) -> usize {
         self.shared.levels.len()

@@ -6,9 +6,9 @@
 use outcrop_core::{Error, Result};
 
 use super::pyramid::{Shared, State, lock};
-use super::resume::{Written, check_length, cut, tail};
+use super::resume::{Written, check_length};
 use crate::PartialFile;
-use crate::resume::{changed, check_published, pack, unpack};
+use crate::resume::{changed, check_published, cut, pack, tail, unpack};
 
 impl Shared {
     /// What a checkpoint keeps while the pair that begins with `level` is made.

@@ -6,7 +6,7 @@ use outcrop_core::Result;
 
 use super::directory::Laid;
 use super::sink::TiffSink;
-use crate::resume::{TAIL_BYTES, changed, check_published, pack, unpack};
+use crate::resume::{changed, check_published, cut, pack, tail, unpack};
 use crate::{PartialFile, Positioned};
 
 /// A block's entry in the tables as a number, for their checksum.
@@ -59,21 +59,6 @@ pub(super) fn check_length(file: &PartialFile, end: u64) -> Result<()> {
         return Err(changed(file, "the length"));
     }
     Ok(())
-}
-
-/// Cuts off what was written after `end`.
-pub(super) fn cut(file: &PartialFile, end: u64) -> Result<()> {
-    if file.is_published() { Ok(()) } else { file.file().set_len(end) }
-}
-
-/// The checksum of the last bytes of block data, which lies from `start` to `end`.
-pub(super) fn tail(file: &PartialFile, start: u64, end: u64) -> Result<u64> {
-    let start = end.saturating_sub(TAIL_BYTES).max(start);
-    let mut bytes = vec![0; (end - start) as usize];
-    if !file.file().read_all_at(&mut bytes, start)? {
-        return Err(changed(file, "the length"));
-    }
-    Ok(crc32fast::hash(&bytes).into())
 }
 
 /// One image of a file that is being written.
