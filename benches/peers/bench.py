@@ -6,6 +6,7 @@ Imports nothing large: a child's peak memory as the system reports it starts at 
 import fnmatch
 import json
 import os
+import pickle
 import shutil
 import signal
 import statistics
@@ -22,6 +23,12 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 OUTCROP = os.path.join(ROOT, "target/release/outcrop")
 LIMITS = os.path.join(ROOT, "target/release/limits")
 WORK = [sys.executable, "-W", "ignore", os.path.join(HERE, "work.py")]
+MIB = 1 << 20
+#: What outcrop may hold beside its budget (docs/memory.md), read beside its input (the system's files, its own libraries), and
+#: have the disk read beside that (the system reads ahead).
+BESIDE, OTHER_FILES, READ_AHEAD = 32 * MIB, MIB, 32 * MIB
+#: outcrop lists no more plans; of more files the bytes are not held against them.
+MOST_PLANS = 1000
 #: After that many seconds of the whole run nothing is repeated, so that it ends within 25 minutes.
 PATIENCE = 17 * 60
 PIECE = 1 << 20
@@ -42,6 +49,7 @@ class Run:
                 return
             killer = threading.Timer(timeout, lambda: os.killpg(child.pid, signal.SIGKILL))
             killer.start()
+            self.io = process_io(child.pid)
             _, status, usage = os.wait4(child.pid, 0)
             killer.cancel()
             self.wall = time.monotonic() - start
@@ -55,9 +63,49 @@ class Run:
                 self.error = lines[-1][:200]
 
 
+def process_io(pid):
+    """What a process has read and written, once it has ended; it is still to be waited for. {} where the system does not say."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        with open(f"/proc/{pid}/io") as f:
+            return {key: int(value) for key, value in (line.split(": ") for line in f)}
+    except (OSError, ValueError):
+        return {}
+
+
+def bounds_of(command):
+    """What `--plan` says that a command of outcrop may take: MiB resident, bytes read and written (None where it does not say)."""
+    answer = subprocess.run([*command, "--plan=json"], capture_output=True, text=True)
+    if answer.returncode:
+        raise ValueError(f"--plan: {answer.stderr.strip()[-200:]}")
+    plans = [json.loads(line)["plan"] for line in answer.stdout.splitlines()]
+    plans = [plan for some in plans for plan in (some if isinstance(some, list) else [some])]
+    bounds = {"peak": (max(plan["peak_bytes"] for plan in plans) + BESIDE) / MIB, "read": None, "written": None}
+    written = [plan["bytes_to_write"] for plan in plans]
+    if len(plans) < MOST_PLANS:
+        bounds["read"] = sum(plan["bytes_to_read"] * plan["passes_at_most"] for plan in plans)
+        bounds["written"] = None if None in written else sum(written)
+    return bounds
+
+
+def breaches(run, bounds):
+    """Where a run took more than its plan says."""
+    if run.peak > bounds["peak"]:
+        yield f"{run.peak:.1f} MiB resident, at most {bounds['peak']:.1f} planned"
+    for what, key, beside in [("read", "rchar", OTHER_FILES), ("read", "read_bytes", READ_AHEAD), ("written", "wchar", len(run.text))]:
+        if bounds[what] is not None and run.io.get(key, 0) > bounds[what] + beside:
+            yield f"{run.io[key]} bytes {what} ({key}), at most {bounds[what]} planned"
+
+
 class Bench:
     def __init__(self, args, folder):
         self.args, self.folder, self.rows, self.starts = args, folder, [], {}
+        #: Runs of outcrop that were held against their plan, and where one of them, or an answer, was wrong.
+        self.held, self.faults = 0, []
+        self.saved = os.path.join(folder, f"results-{args.size}-{args.runs}.pickle")
+        if args.resume and os.path.exists(self.saved):
+            with open(self.saved, "rb") as f:
+                self.rows, self.starts, self.held, self.faults = pickle.load(f)
         self.side = {"small": 5000, "full": 20000}[args.size]
         self.begun = time.monotonic()
 
@@ -84,14 +132,20 @@ class Bench:
         A peer that is far behind is not run again. `writes` bytes of the page cache are taken and given back before
         each run, so that none pays for memory that another has given back to the host of a virtual machine.
         """
-        if not self.wanted(work):
+        if not self.wanted(work) or any(row.work == work for row in self.rows):
             return
         print(work, file=sys.stderr)
         try:
             self.need(*needs)
         except subprocess.CalledProcessError as e:
-            print("   no data:", e, file=sys.stderr)
+            self.fault(f"{work}: no data: {e}")
             return
+        bounds = None
+        if "outcrop" in commands and commands["outcrop"][1] not in ("info", "--help"):
+            try:
+                bounds = bounds_of(commands["outcrop"])
+            except (ValueError, KeyError, OSError) as e:
+                self.fault(f"{work}: {e}")
         results = {who: [] for who in commands}
         failed, wrong, limits = {}, {}, []
         for turn in range(self.args.runs):
@@ -106,29 +160,48 @@ class Bench:
                     evict(cold)
                 run = Run(command)
                 if run.error:
+                    if who == "outcrop":
+                        self.fault(f"{work}: outcrop failed: {run.error}")
                     failed[who] = run.error
                     print(f"   {who} failed: {run.error}", file=sys.stderr)
                     continue
                 if output and os.path.exists(output):
                     run.stored, run.synced = os.path.getsize(output), sync(output)
                 mine.append(run)
-                if turn == 0 and check and who != "outcrop":
-                    said = check(work, results["outcrop"][0].text if results.get("outcrop") else None, run.text)
-                    if said:
-                        wrong[who] = said
-                        print(f"   {who} is wrong: {said}", file=sys.stderr)
-                elif turn == 0 and check and check(work, None, run.text):
-                    sys.exit(f"{work}: outcrop is wrong: {check(work, None, run.text)}")
+                if who == "outcrop" and bounds:
+                    self.held += 1
+                    for said in breaches(run, bounds):
+                        self.fault(f"{work}: {said}")
+                if turn > 0 or not check:
+                    continue
+                ours = results["outcrop"][0].text if who != "outcrop" and results.get("outcrop") else None
+                try:
+                    said = check(work, ours, run.text)
+                except (ValueError, LookupError, TypeError, OSError) as e:
+                    said = f"not understood: {e!r}"
+                if said and who == "outcrop":
+                    self.fault(f"{work}: outcrop is wrong: {said}")
+                elif said:
+                    wrong[who] = said
+                    print(f"   {who} is wrong: {said}", file=sys.stderr)
             if limit and (turn == 0 or not self.late()):
                 try:
                     limits.append(limit())
-                except (subprocess.CalledProcessError, ValueError, OSError) as e:
+                except (subprocess.SubprocessError, ValueError, OSError) as e:
                     print("   no limit:", e, file=sys.stderr)
                     limit = None
         remove(output)
         row = report.Row(work, commands, results, failed, wrong, statistics.median(limits) if limits else None, bool(cold))
         self.rows.append(row)
         row.show()
+        with open(f"{self.saved}.part", "wb") as f:
+            pickle.dump((self.rows, self.starts, self.held, self.faults), f)
+        os.replace(f"{self.saved}.part", self.saved)
+
+    def fault(self, said):
+        """Notes what makes the whole run fail, at its end."""
+        print("   FAULT:", said, file=sys.stderr)
+        self.faults.append(said)
 
     def late(self):
         return time.monotonic() - self.begun > PATIENCE
@@ -137,11 +210,13 @@ class Bench:
         """Whether a peer is too far behind to be the fastest, or the whole run is late."""
         if self.late():
             return True
-        best = min(min(r.wall for r in rs) for w, rs in results.items() if rs and w != "outcrop") if who != "outcrop" else 0
+        best = min((r.wall for w, rs in results.items() for r in rs if w != "outcrop"), default=0)
         return who != "outcrop" and results[who] and results[who][0].wall > max(1.5 * best, 1.5)
 
     def start_up(self, who, command):
         """What a peer needs to start: subtracted from its times where ratios are taken."""
+        if who in self.starts:
+            return
         runs = [r for r in (Run(command) for _ in range(4)) if not r.error]
         if runs:
             self.starts[who] = min(r.wall for r in runs)

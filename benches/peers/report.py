@@ -106,7 +106,7 @@ def version(command, pattern):
 
 def versions(outcrop):
     packages = subprocess.run([sys.executable, "-m", "pip", "freeze"], capture_output=True, text=True).stdout
-    wanted = ("numpy", "tifffile", "zarr", "dask", "pyvips", "rasterio", "tensorstore")
+    wanted = ("numpy", "tifffile", "zarr", "dask", "pyvips", "rasterio")
     from_pypi = [line for line in packages.split() if line.split("=")[0].split("_")[0].split("-")[0].lower() in wanted]
     debian = {
         "vips": version(["vips", "--version"], r"vips-(\S+)"),
@@ -120,6 +120,17 @@ def versions(outcrop):
 
 def commit(root):
     return version(["git", "-C", root, "rev-parse", "--short", "HEAD"], r"(\S+)")
+
+
+def memory_table(root):
+    """The table of docs/memory.md, between its marks; nothing where it has none."""
+    with open(os.path.join(root, "docs/memory.md")) as f:
+        text = f.read()
+    begin, end = text.find("<!-- table -->"), text.find("<!-- /table -->")
+    if not 0 <= begin < end:
+        return []
+    table = text[begin + len("<!-- table -->") : end].strip().splitlines()
+    return ["## Peak memory", "", "MiB resident at most, by budget and threads; from [memory.md](memory.md), which says how it was measured.", "", *table, ""]
 
 
 def document(b):
@@ -141,7 +152,7 @@ def document(b):
         f"(`u16x8`), {n:,} x {n:,} of f32. TIFFs have tiles of 512 x 512 and predictor 2 where the codec takes one.", "",
         "- The page cache is warm except where a work is called *cold*: its input was then taken out of the page cache before each run.",
         "- Times are medians of whole processes. A peer that took more than 1.5 times the fastest peer's time in its first run was not run "
-        "again. *libvips*, *gdal*, *numpy*, *dask* and *tensorstore* are the current libraries from PyPI under a Python interpreter "
+        "again. *libvips*, *gdal*, *numpy* and *dask* are the current libraries from PyPI under a Python interpreter "
         "(`benches/peers/work.py`), *(Debian)* are the distribution's command-line programs.",
         "- Ratios take the start-up of a peer (the interpreter, the imports) off its time, and nothing off outcrop's; not where "
         "starting is the work.",
@@ -149,7 +160,9 @@ def document(b):
         "is what an fsync after the program took, in seconds; it is in no ratio.",
         "- Before each run that writes, as many bytes of the page cache as it will write are taken and given back, so that no program pays "
         "for memory that the one before gave back to the host of a virtual machine.",
-        "- Every answer is checked: means, percentiles, pixels and levels of outputs. Who is wrong is no peer in the ratios.", "",
+        "- Every answer is checked: means, percentiles, pixels and levels of outputs. Who is wrong is no peer in the ratios.",
+        f"- {b.held} runs of outcrop were held against what `--plan` says of the same command: memory resident, bytes read and bytes written. "
+        + ("None took more." if not b.faults else "**Faults: " + "; ".join(b.faults) + ".**"), "",
         "## Against the targets", "",
         "In brackets the target: the fastest peer's time over outcrop's, and the limit's over outcrop's. *peak MiB*: outcrop's, and what "
         f"it may be (a fifth of the smallest peer's where that is over 300, else that; and {BUDGET_MIB}). *size*: the output's over the smallest "
@@ -158,7 +171,7 @@ def document(b):
         *(summary(b, row, TARGETS) for row in works), "",
         "The limit is: for *stats* of uncompressed samples reading them from memory on all CPUs; for *mean* and *convert to none* reading the input and "
         "writing the output by memcpy to a mapped file; for codecs the plain library over the same blocks on all CPUs (libdeflate, zstd, "
-        "weezl, zune-jpeg, jpeg-encoder) and a plain loop for the predictor, for the pyramid 4/3 of it; for *cold* works reading the file from disk.", "",
+        "weezl, zune-jpeg, jpeg-encoder) and a plain loop for the predictor, for the pyramid 4/3 of it; for *cold* works reading the file from disk, or decoding it where that is slower.", "",
     ]
     if b.starts:
         lines += ["Start-up of peers, taken off in ratios: " + ", ".join(f"{w} {seconds(s)} s" for w, s in b.starts.items()) + ".", ""]
@@ -181,6 +194,7 @@ def document(b):
             gain, plain = times[0] / times[1], one.limit / all_.limit
             lines.append(f"| {one.work.rsplit(',', 1)[0]} | {gain:.2f} | {plain:.2f} | {verdict(gain / plain, 0.97)} |")
         lines.append("")
+    lines += memory_table(ROOT)
     lines += ["## All runs", "", "| work | who | wall s | CPU s | peak MiB | output MB | on disk s | limit s | runs |", "|---|---|---|---|---|---|---|---|---|"]
     for row in b.rows:
         lines += details(row)

@@ -19,6 +19,7 @@ def main():
     p.add_argument("--only", metavar="PATTERN", help="only works whose name contains this or matches it (stats*, convert to zstd)")
     p.add_argument("--keep", metavar="DIR", help="folder for the data, kept (else a temporary one)")
     p.add_argument("--output", metavar="FILE", help="where to write the tables (docs/benchmarks.md; with --only standard output)")
+    p.add_argument("--resume", action="store_true", help="go on with a run of the same --size, --runs and --keep that broke off: works that it has are kept")
     args = p.parse_args()
     folder = args.keep or tempfile.mkdtemp(prefix="outcrop-bench.")
     os.makedirs(folder, exist_ok=True)
@@ -34,6 +35,8 @@ def main():
                 model.main()
         else:
             print(text)
+        if b.faults:
+            sys.exit("\n".join(["bench-peers: failed:", *b.faults]))
     finally:
         if not args.keep:
             shutil.rmtree(folder)

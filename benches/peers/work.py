@@ -69,24 +69,6 @@ elif peer == "dask":
             a = a[:, :, None] if a.ndim == 2 else da.moveaxis(a, 0, 2) if options.get("planar") else a
         parts = da.compute(a.min((0, 1)), a.max((0, 1)), a.mean((0, 1)), a.std((0, 1)))
         say(parts[2])
-elif peer == "tensorstore":
-    import numpy as np
-    import tensorstore
-
-    if task == "stats":
-        a = tensorstore.open({"driver": "tiff", "kvstore": {"driver": "file", "path": path}}).result()
-        h, w, c = a.shape
-        sums, low, high, square = np.zeros(c), np.full(c, np.inf), np.full(c, -np.inf), np.zeros(c)
-        bands = [a[y : min(y + 512, h)] for y in range(0, h, 512)]
-        ahead = bands[0].read()
-        for y in range(len(bands)):
-            block = ahead.result().reshape(-1, c)
-            if y + 1 < len(bands):
-                ahead = bands[y + 1].read()
-            low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
-            sums += block.sum(0, dtype="f8")
-            square += np.square(block, dtype="f8").sum(0)
-        say(sums / (h * w))
 elif peer == "libvips":
     import pyvips
 

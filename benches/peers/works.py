@@ -69,7 +69,7 @@ def output_agrees(source, output, *options, most=0.0, average=0.0, levels=1):
 
 
 def measure(b):
-    for who in ["libvips", "gdal", "numpy", "dask", "tensorstore"]:
+    for who in ["libvips", "gdal", "numpy", "dask"]:
         b.start_up(who, [*WORK, who, "start", "-"])
     b.start_up("vips (Debian)", ["vips", "--version"])
     b.start_up("gdal (Debian)", ["gdalinfo", "--version"])
@@ -123,7 +123,6 @@ def tiff_stats(b):
             "dask": [*WORK, "dask", "stats", path, *(["planar=1"] if "planar" in codec else [])],
         }
         if codec == "none":
-            commands["tensorstore"] = [*WORK, "tensorstore", "stats", path]
             limit = lambda: limits("memory", path)["read_seconds"]
         else:
             limit = lambda: limits("decode", path)["seconds"]
@@ -201,7 +200,7 @@ def cold_cache(b):
         "outcrop": [OUTCROP, "stats", packed, "--json"],
         "libvips": [*WORK, "libvips", "stats", packed],
         "gdal": [*WORK, "gdal", "stats", packed],
-    }, ["deflate.tif"], lambda: disk_read(packed), check=means_agree(1e-6), cold=packed)
+    }, ["deflate.tif"], lambda: max(disk_read(packed), limits("decode", packed)["seconds"]), check=means_agree(1e-6), cold=packed)
     window(b, "cold: window 1024 of tiff deflate", n // 2 - 512, cold=True)
 
 
@@ -226,14 +225,11 @@ def starting(b):
 def scaling(b):
     """Sizes beyond memory, and one thread beside all."""
     for megapixels, side in [(10, 3162), (100, 10_000), (1_000, 31_623), (10_000, 100_000)]:
-        if b.args.size == "small" and megapixels > 1_000:
-            continue
         name = f"repeated-{side}.tif"
         b.compare(f"{megapixels:,} megapixels", {"outcrop": [OUTCROP, "stats", b.path(name), "--json"]}, [name])
-    for work, source, ours, plain in [
-        ("stats tiff deflate", "deflate.tif", ["stats"], ["decode"]),
-        ("convert to deflate", "none.tif", ["convert"], ["encode"]),
-    ]:
+    stats = [(f"stats tiff {c}", f"{c}.tif", ["stats"], ["decode"]) for c in
+             ("lzw", "deflate", "zstd", "jpeg", "zstd-planar-u16x8", "f32-p3-tiled", "f32-p3-strips")]
+    for work, source, ours, plain in [*stats, ("convert to deflate", "none.tif", ["convert"], ["encode"])]:
         path, out = b.path(source), b.path("o.tif")
         more = [out, "--co", "COMPRESS=DEFLATE", "--co", "ZLEVEL=6"] if ours == ["convert"] else ["--json"]
         codec = ["deflate", 6] if ours == ["convert"] else []
