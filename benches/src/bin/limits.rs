@@ -3,8 +3,8 @@
 //! ```text
 //! limits memory FILE [BYTES]         read bandwidth over a mapped file; then reading it and writing BYTES by memcpy to a
 //!                                    mapped file (FILE.copy, removed)
-//! limits decode FILE [THREADS]       every block of a TIFF through the plain library (libdeflate, zstd, zune-jpeg) and a
-//!                                    plain loop that undoes its predictor, no more
+//! limits decode FILE [THREADS]       every block of a TIFF through the plain library (libdeflate, zstd, weezl, zune-jpeg) and
+//!                                    a plain loop that undoes its predictor, no more
 //! limits blocks FILE [THREADS]       the same by our own block decoder: no chunks, no scheduler, no statistics
 //! limits encode FILE CODEC [LEVEL]   every block of an uncompressed TIFF of 8-bit samples through the plain encoder
 //!                                    (libdeflate, zstd, weezl, jpeg-encoder 4:2:0), after the predictor where it has one
@@ -197,6 +197,7 @@ struct Worker {
     own: CodecState,
     inflate: libdeflater::Decompressor,
     zstd: zstd::bulk::Decompressor<'static>,
+    lzw: weezl::decode::Decoder,
     deflate: Option<libdeflater::Compressor>,
     encoder: zstd::bulk::Compressor<'static>,
 }
@@ -214,7 +215,7 @@ fn decode(path: &str, threads: usize, own: bool) -> Result<(), Failure> {
     let seconds = on_all(threads, offsets.len(), |i| {
         let stored = &input[offsets[i] as usize..(offsets[i] + counts[i]) as usize];
         WORKER.with_borrow_mut(|worker| -> Result<(), Failure> {
-            let Worker { out, row, own: state, inflate, zstd, .. } = worker;
+            let Worker { out, row, own: state, inflate, zstd, lzw, .. } = worker;
             out.resize(block_bytes, 0);
             if own {
                 spec.decode(stored, spec.height, state, out)?;
@@ -225,6 +226,14 @@ fn decode(path: &str, threads: usize, own: bool) -> Result<(), Failure> {
                     }
                     50000 => {
                         zstd.decompress_to_buffer(stored, &mut out[..])?;
+                    }
+                    5 => {
+                        lzw.reset();
+                        let result = lzw.decode_bytes(stored, out);
+                        result.status?;
+                        if result.consumed_out < block_bytes {
+                            return Err("a block ends early".into());
+                        }
                     }
                     7 => jpeg(&tables, stored, out)?,
                     other => return Err(format!("no plain library is set up for compression {other}").into()),
@@ -374,6 +383,7 @@ thread_local! {
         own: CodecState::default(),
         inflate: libdeflater::Decompressor::new(),
         zstd: zstd::bulk::Decompressor::new().expect("a context without a dictionary"),
+        lzw: weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8),
         deflate: None,
         encoder: zstd::bulk::Compressor::new(3).expect("a context without a dictionary"),
     });

@@ -75,8 +75,9 @@ pub fn parse_shape(text: &str) -> Result<Extent> {
 
 /// An uncompressed array in a file, any interleave, either byte order.
 ///
-/// Lends pixels where they lie wherever they are aligned and of the machine's byte order; elsewhere what the request
-/// needs is packed into the scratch, run by run, in the order of the file, and lent from there by strides.
+/// Lends large requests where they lie on the map, if they are aligned and of the machine's byte order; elsewhere what the
+/// request needs is packed into the scratch, run by run, in the order of the file, and lent from there by strides.
+/// What is read rather than mapped is read by the worker that uses it, as long as it is in the page cache.
 #[derive(Debug)]
 pub struct RawSource {
     store: Arc<Store>,
@@ -171,10 +172,13 @@ impl RawSource {
         selection.runs().map(move |first| (offset + first * size, samples * size))
     }
 
-    /// A request of many short runs far apart is read also where the file is mapped: each run would make up to
-    /// 2 MiB more resident.
+    /// Also where the file is mapped a request is read that is one small run, which is faster, or many short runs far
+    /// apart, of which each would make up to 2 MiB more resident.
     fn way(&self, selection: &Selection) -> Way {
         let (runs, samples) = selection.run_shape();
+        if runs == 1 && self.store.is_better_read(samples * self.size()) {
+            return Way::Read;
+        }
         let dense = runs == 1
             || samples * self.size() >= LONG_RUN
             || selection.span() <= selection.samples().saturating_mul(2);
@@ -271,7 +275,8 @@ impl Source for RawSource {
         } else {
             self.store.resident_bytes(1, packed.saturating_mul(2)).max(packed)
         };
-        let (stored_bytes, copied) = match (self.store.is_mapped(), self.lendable) {
+        let read = runs == 1 && self.store.is_better_read(run);
+        let (stored_bytes, copied) = match (self.store.is_mapped() && !read, self.lendable) {
             (false, _) => (packed, 0),
             (true, true) => (resident, 0),
             (true, false) => (resident, packed),
@@ -289,6 +294,16 @@ impl Source for RawSource {
         if self.way(&selection) != Way::Read {
             let ranges: Vec<_> = self.ranges(&selection).collect();
             return self.store.fetch(&ranges, scratch);
+        }
+        // Empty until it is read.
+        scratch.stored.resize(0)?;
+        let size = self.size();
+        if let Some(first) = selection.runs().next() {
+            let start = self.offset + first * size;
+            if self.store.is_cached(start, selection.span() * size) {
+                return Ok(());
+            }
+            self.store.read_ahead(start);
         }
         self.pack(&selection, &mut scratch.stored, |offset, run| self.store.read_file_at(offset, run))?;
         // Marks bytes that are still in the file's order.
@@ -310,8 +325,11 @@ impl Source for RawSource {
             return Ok(Read { pixels: self.lend(request)?.pixels(dtype, decoded)?, holes: &[] });
         }
         let mut as_stored = segments.pop().is_some();
-        if way == Way::Copy {
-            self.pack(&selection, stored, |offset, run| self.store.read_at(offset, run))?;
+        if way == Way::Copy || stored.is_empty() {
+            self.pack(&selection, stored, |offset, run| match way {
+                Way::Read => self.store.read_file_at(offset, run),
+                _ => self.store.read_at(offset, run),
+            })?;
             as_stored = true;
         }
         if as_stored {
@@ -347,7 +365,7 @@ enum Way {
     Lend,
     /// Packed from the map into the scratch, by the worker: they need repair or are not aligned.
     Copy,
-    /// Read into the scratch, packed, by the feeder.
+    /// Read into the scratch, packed: by the worker where it is in the page cache, by the feeder where it is not.
     Read,
 }
 

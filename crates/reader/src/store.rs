@@ -33,6 +33,9 @@ pub enum IoMode {
 /// Pages are made present, and files read, in pieces of this many bytes.
 const PIECE: u64 = 8 << 20;
 
+/// The most that is copied rather than touched on the map: more would leave a core's cache before it is used.
+const MOST_READ: u64 = 2 << 20;
+
 /// One fault may make a whole folio of the page cache present: up to 2 MiB, aligned (Linux from 6.16 on; 64 KiB before).
 /// Releasing less would leave the edges of every chunk resident: measured, 115 MiB after 1.2 GiB in 4 MiB bands.
 const WINDOW: u64 = 2 << 20;
@@ -48,6 +51,8 @@ pub struct Store {
     map: Option<Mmap>,
     file: File,
     len: u64,
+    /// Whether the map was asked for, rather than chosen.
+    map_only: bool,
     /// Where the one window begins that the last release left for its neighbours; [`NO_WINDOW`] for none.
     left: AtomicU64,
 }
@@ -70,8 +75,14 @@ impl Store {
         }
         let file = File::open(path).map_err(|e| Error::io("cannot open", e))?;
         let meta = file.metadata().map_err(|e| Error::io("cannot look at the file", e))?;
-        let mut store =
-            Store { registered: None, map: None, file, len: meta.len(), left: AtomicU64::new(NO_WINDOW) };
+        let mut store = Store {
+            registered: None,
+            map: None,
+            file,
+            len: meta.len(),
+            map_only: mode == IoMode::Map,
+            left: AtomicU64::new(NO_WINDOW),
+        };
         if store.len > 0 && store.wants_map(mode) {
             match store.try_map(path) {
                 Err(e) if mode == IoMode::Map => return Err(Error::io("cannot map the file (--io read)", e)),
@@ -138,6 +149,47 @@ impl Store {
         let start = usize::try_from(offset).ok()?;
         self.map.as_ref()?.get(start..start.checked_add(usize::try_from(bytes).ok()?)?)
     }
+
+    /// Whether a range of so many bytes is better copied out of the page cache than touched on the map: it then stays in a
+    /// core's cache, where it is used, and no page is mapped and unmapped for it. (1.2 GB on two threads, with a sum:
+    /// 48 GB/s in pieces of 512 KiB against 24 GB/s on the map where the page cache has folios of 64 KiB, 58 against 56 where they
+    /// are of 1 MiB.) Nothing is, where a map was asked for.
+    pub(crate) fn is_better_read(&self, bytes: u64) -> bool {
+        bytes <= MOST_READ && !self.map_only
+    }
+
+    /// Whether reading a range is likely to find it in the page cache: its first and last byte are there.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_cached(&self, offset: u64, bytes: u64) -> bool {
+        let here = |at: u64| {
+            let mut byte = 0u8;
+            let into = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+            // SAFETY: the descriptor is open, and the one vector has room for the one byte that it says.
+            let read = unsafe {
+                libc::preadv2(self.file.as_raw_fd(), &into, 1, at as libc::off_t, libc::RWF_NOWAIT)
+            };
+            read == 1
+        };
+        self.check(offset, bytes).is_ok() && bytes > 0 && here(offset) && here(offset + bytes - 1)
+    }
+
+    /// Not known here.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn is_cached(&self, _: u64, _: u64) -> bool {
+        false
+    }
+
+    /// Has the disk bring what follows `offset`, without waiting for it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn read_ahead(&self, offset: u64) {
+        let (fd, piece) = (self.file.as_raw_fd(), PIECE as libc::off_t);
+        // SAFETY: a hint about an open descriptor; what it returns does not matter.
+        unsafe { libc::posix_fadvise(fd, offset as libc::off_t, piece, libc::POSIX_FADV_WILLNEED) };
+    }
+
+    /// Left to the system.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn read_ahead(&self, _: u64) {}
 
     /// Fills `out` with the bytes at `offset`, from the map or by reading.
     ///
@@ -435,6 +487,19 @@ mod tests {
             assert!(e.contains("20 bytes at byte 90") && e.contains("100 bytes"), "{e}");
             assert!(store.stored(&scratch, u64::MAX, 2).is_err());
         }
+    }
+
+    #[test]
+    fn what_was_just_written_is_cached_and_what_is_not_there_is_not() {
+        let f = file(&numbered(300_000));
+        let store = Store::open(f.path(), IoMode::Read).unwrap();
+        assert_eq!(store.is_cached(0, 300_000), cfg!(target_os = "linux"));
+        for (offset, bytes) in [(0, 300_001), (300_000, 1), (u64::MAX, 2), (5, 0)] {
+            assert!(!store.is_cached(offset, bytes), "{bytes} bytes at {offset}");
+        }
+        store.read_ahead(290_000);
+        f.as_file().set_len(1000).unwrap();
+        assert!(!store.is_cached(0, 300_000));
     }
 
     #[test]

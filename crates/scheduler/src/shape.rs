@@ -1,5 +1,5 @@
 //! Which shape chunks take: whole storage blocks, about [`TARGET_BYTES`] of decoded pixels, or [`CACHED_BYTES`] where blocks
-//! are decoded only to be reduced.
+//! are decoded only to be reduced, [`ROWS_BYTES`] where rows are.
 
 use outcrop_core::{BlockLayout, Extent, Rect};
 
@@ -10,6 +10,10 @@ pub(crate) const TARGET_BYTES: u64 = 4 << 20;
 /// What a chunk of blocks aims at whose pixels are reduced as soon as they are decoded: they are still in a core's
 /// second-level cache then.
 const CACHED_BYTES: u64 = 1 << 20;
+
+/// What a chunk of full-width rows aims at that is only reduced: a source may copy so much into a core's second-level
+/// cache, where it is used.
+const ROWS_BYTES: u64 = 512 << 10;
 
 /// A tile of so many bytes is a chunk of its own there: it is decoded where it is used, and nothing is copied.
 const LONE_BYTES: u64 = 256 << 10;
@@ -41,8 +45,11 @@ pub(crate) fn reading(
             runs(tile, width, if lone { 1 } else { of_blocks })
         }
         BlockLayout::Strips { rows, whole: true, .. } => runs((rows.max(1), width), width, of_blocks),
-        _ if width > pixels => (1, pixels),
-        _ => (pixels / width, width),
+        // Rows of planes, and parts of rows, are short runs in the file: few chunks have few of them.
+        BlockLayout::Rows { planar: false } if reduced && width == extent.width => {
+            rows(of(ROWS_BYTES), width)
+        }
+        _ => rows(pixels, width),
     };
     (shape, align)
 }
@@ -82,6 +89,11 @@ pub(crate) fn writing(
         runs(unit, width, pixels)
     };
     (shape, unit)
+}
+
+/// Whole rows, or a part of one, of about `pixels`.
+fn rows(pixels: u64, width: u64) -> (u64, u64) {
+    if width > pixels { (1, pixels) } else { (pixels / width, width) }
 }
 
 /// A run of blocks along a row of blocks, or whole rows of blocks, of about `pixels`.
@@ -141,7 +153,11 @@ mod tests {
         assert_eq!(shape(tiles(128)), (128, 21 * 128));
         assert_eq!(shape(BlockLayout::Strips { rows: 16, planar: false, whole: true }), (32, 10_000));
         assert_eq!(shape(BlockLayout::Strips { rows: 64, planar: false, whole: true }), (64, 10_000));
-        assert_eq!(shape(BlockLayout::Rows { planar: false }), (139, 10_000));
+        assert_eq!(shape(BlockLayout::Rows { planar: false }), (17, 10_000));
+        assert_eq!(shape(BlockLayout::Rows { planar: true }), (139, 10_000));
+        let part = Rect { width: 5000, ..EXTENT.rect() };
+        let rows = BlockLayout::Rows { planar: false };
+        assert_eq!(reading(rows, EXTENT, part, 3, true).0, (279, 5000));
     }
 
     #[test]
