@@ -63,7 +63,7 @@ fn pixels(
     let mut to = resolve::output(output, &target, &args.running, Some(&args.input))?;
     let typed = Tiff { co: args.co.clone(), bigtiff: None, sparse: false, cog: false, resample: None };
     resolve::tiff(&typed, false, &mut to)?;
-    let what = format!("encode {:?} {:?} {} {to:?}", args.reading, args.dtype, args.data_uri);
+    let what = format!("encode {:?} {:?} {} {to:?}", args.reading, args.raw.dtype, args.data_uri);
     let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;
     let answer = outcrop::encode(&session.runtime, &*source, &region, args.data_uri, &to);
     if session.is_planned(&answer) {
