@@ -318,7 +318,7 @@ print(good)
 fn a_jpeg_is_as_good_and_as_small_as_that_of_libjpeg() {
     let img = Array3::from_shape_fn((480, 640, 3), |(y, x, c)| {
         let noise = (((y * 640 + x) * 3 + c) as u32).wrapping_mul(2_654_435_761) >> 29;
-        let edge = if (x / 29 + y / 37 + c) % 7 == 0 { 60 } else { 0 };
+        let edge = if (x / 29 + y / 37 + c).is_multiple_of(7) { 60 } else { 0 };
         (x / 4 + y / 20 + edge + noise as usize).min(255) as u8
     });
     let (folder, path) = place("a.npy");
