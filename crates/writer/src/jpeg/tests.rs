@@ -26,8 +26,11 @@ fn file(quality: Quality, pixels: &[u8], shape: (usize, usize)) -> Vec<u8> {
     [&file_header(None, None).unwrap(), &quality.quantisation(), &out[..len], &END[..]].concat()
 }
 
-fn decoded(file: &[u8]) -> Vec<u8> {
-    zune_jpeg::JpegDecoder::new(zune_jpeg::zune_core::bytestream::ZCursor::new(file)).decode().unwrap()
+/// Pixels of so many channels; the decoder gives three of gray, too.
+fn decoded(file: &[u8], channels: usize) -> Vec<u8> {
+    let stream = zune_jpeg::zune_core::bytestream::ZCursor::new(file);
+    let rgb = zune_jpeg::JpegDecoder::new(stream).decode().unwrap();
+    if channels == 3 { rgb } else { rgb.into_iter().step_by(3).collect() }
 }
 
 /// Mean squared difference.
@@ -60,9 +63,12 @@ fn pixels_come_back_as_close_as_from_another_encoder_and_in_no_more_bytes() {
             encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
             let colour = if channels == 3 { ColorType::Rgb } else { ColorType::Luma };
             encoder.encode(&pixels, shape.1 as u16, shape.0 as u16, colour).unwrap();
-            let (mine, other) = (error(&decoded(&ours), &pixels), error(&decoded(&theirs), &pixels));
+            let (mine, other) =
+                (error(&decoded(&ours, channels), &pixels), error(&decoded(&theirs, channels), &pixels));
             let what = format!("{shape:?} x {channels}, quality {quality}, {subsampled}");
-            assert!(mine <= other * 1.02 + 0.3, "{what}: error {mine}, not {other}");
+            // Of one pixel a rounding is much.
+            let hair = other * 0.02 + 0.05 + 2.0 / (shape.0 * shape.1) as f64;
+            assert!(mine <= other + hair, "{what}: error {mine}, not {other}");
             assert!(ours.len() <= theirs.len(), "{what}: {} bytes, not {}", ours.len(), theirs.len());
         }
     }
@@ -81,7 +87,10 @@ fn bands_are_the_whole_but_for_their_marks() {
         let restarts = bands.windows(2).filter(|w| w[0] == 0xff && (0xd0..=0xd7).contains(&w[1])).count();
         assert!(restarts > 0 || channels == 1, "no bands");
         let whole = file(Quality::new(quality, subsampled, channels), &pixels, (rows, columns));
-        assert!(decoded(&bands) == decoded(&whole), "{channels} channels, quality {quality}");
+        assert!(
+            decoded(&bands, channels) == decoded(&whole, channels),
+            "{channels} channels, quality {quality}"
+        );
     }
 }
 
@@ -93,7 +102,7 @@ fn extreme_samples_keep_to_the_bound_and_come_back() {
     for channels in [1, 3] {
         for pixels in [noise(64 * 64 * channels), vec![0; 64 * 64 * channels], vec![255; 64 * 64 * channels]]
         {
-            let back = decoded(&file(Quality::new(100, false, channels), &pixels, (64, 64)));
+            let back = decoded(&file(Quality::new(100, false, channels), &pixels, (64, 64)), channels);
             let most = back.iter().zip(&pixels).map(|(&a, &b)| a.abs_diff(b)).max().unwrap();
             assert!(most <= 4, "{most}");
         }
