@@ -18,7 +18,7 @@ pub(super) struct Samples<'a> {
 }
 
 /// The weights of red, green and blue in the two colours.
-const COLOURS: [[f32; 3]; 2] = [[-0.168_735_89, -0.331_264_11, 0.5], [0.5, -0.418_687_59, -0.081_312_41]];
+const COLOURS: [[f32; 3]; 2] = [[-0.168_735_89, -0.331_264_1, 0.5], [0.5, -0.418_687_59, -0.081_312_41]];
 
 impl Planes {
     pub(super) fn new() -> Planes {
