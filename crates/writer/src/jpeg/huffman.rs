@@ -1,38 +1,16 @@
-//! Huffman tables of JPEG: reading codes, and the best codes for what was counted.
-
-use super::failed;
-use outcrop_core::Result;
+//! Huffman tables of JPEG: the best codes for what was counted.
 
 /// The longest code.
 const LONGEST: usize = 16;
-/// Codes of up to this length are looked up at once.
-const QUICK: u32 = 9;
 
 /// What a table says: how many codes there are of each length, and their symbols, the shortest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spec {
-    counts: [u8; LONGEST],
-    symbols: Vec<u8>,
+    pub(super) counts: [u8; LONGEST],
+    pub(super) symbols: Vec<u8>,
 }
 
 impl Spec {
-    /// As it stands in a segment, after the table's class and number. Says what is left of the segment.
-    pub(super) fn read(segment: &[u8]) -> Result<(Spec, &[u8])> {
-        let (counts, rest) = segment.split_first_chunk::<LONGEST>().ok_or_else(|| failed("a short table"))?;
-        let symbols = counts.iter().map(|&n| usize::from(n)).sum();
-        let (symbols, rest) = rest.split_at_checked(symbols).ok_or_else(|| failed("a short table"))?;
-        Ok((Spec { counts: *counts, symbols: symbols.to_vec() }, rest))
-    }
-
-    /// The bytes of a segment of one table.
-    pub(super) fn write(&self, class: u8, number: u8, to: &mut Vec<u8>) {
-        to.extend([0xff, super::TABLES_H]);
-        to.extend((2 + 1 + LONGEST as u16 + self.symbols.len() as u16).to_be_bytes());
-        to.push(class << 4 | number);
-        to.extend(self.counts);
-        to.extend(&self.symbols);
-    }
-
     /// The best codes of at most 16 bits for symbols that occur so often (T.81, K.2): none is all ones.
     pub(super) fn best(counts: &[u32; 256]) -> Spec {
         // One more symbol, the rarest, takes the code of all ones.
@@ -96,7 +74,7 @@ impl Spec {
     }
 
     /// Each symbol's code and its length.
-    fn codes(&self) -> impl Iterator<Item = (u8, u32, u32)> + '_ {
+    pub(super) fn codes(&self) -> impl Iterator<Item = (u8, u32, u32)> + '_ {
         let lengths = (1u32..).zip(self.counts).flat_map(|(l, n)| std::iter::repeat_n(l, n.into()));
         let (mut code, mut before) = (0u32, 0);
         self.symbols.iter().zip(lengths).map(move |(&symbol, length)| {
@@ -107,48 +85,6 @@ impl Spec {
             (symbol, code, length)
         })
     }
-
-    /// Code and length by symbol; length 0 where it has none.
-    pub(super) fn encoder(&self) -> [(u32, u32); 256] {
-        let mut table = [(0, 0); 256];
-        self.codes().for_each(|(symbol, code, length)| table[usize::from(symbol)] = (code, length));
-        table
-    }
-
-    pub(super) fn decoder(&self) -> Decoder {
-        let mut quick = vec![(0, 0); 1 << QUICK];
-        let mut long = Vec::new();
-        for (symbol, code, length) in self.codes() {
-            if length <= QUICK {
-                let first = (code << (QUICK - length)) as usize;
-                quick[first..first + (1 << (QUICK - length))].fill((symbol, length as u8));
-            } else {
-                long.push((code << (LONGEST as u32 - length), length as u8, symbol));
-            }
-        }
-        Decoder { quick, long }
-    }
-}
-
-/// Finds symbols by their codes.
-pub(super) struct Decoder {
-    quick: Vec<(u8, u8)>,
-    /// The first 16 bits of longer codes, in their order, length and symbol.
-    long: Vec<(u32, u8, u8)>,
-}
-
-impl Decoder {
-    /// The symbol at the head of 16 bits, and the length of its code; `None` where there is none.
-    #[inline]
-    pub(super) fn find(&self, bits: u32) -> Option<(u8, u32)> {
-        let (symbol, length) = self.quick[(bits >> (LONGEST as u32 - QUICK)) as usize];
-        if length > 0 {
-            return Some((symbol, length.into()));
-        }
-        let after = self.long.partition_point(|&(first, ..)| first <= bits);
-        let (_, length, symbol) = *self.long.get(after.checked_sub(1)?)?;
-        Some((symbol, length.into()))
-    }
 }
 
 #[cfg(test)]
@@ -157,9 +93,9 @@ mod tests {
 
     /// Bits that all symbols take, and the length of the longest code.
     fn cost(spec: &Spec, counts: &[u32; 256]) -> (u64, u32) {
-        let codes = spec.encoder();
-        let bits = counts.iter().zip(codes).map(|(&n, (_, l))| u64::from(n) * u64::from(l)).sum();
-        (bits, codes.iter().map(|c| c.1).max().unwrap())
+        let bits =
+            spec.codes().map(|(symbol, _, l)| u64::from(counts[usize::from(symbol)]) * u64::from(l)).sum();
+        (bits, spec.codes().map(|c| c.2).max().unwrap())
     }
 
     #[test]
@@ -186,26 +122,5 @@ mod tests {
             let (bits, longest) = cost(&spec, &counts);
             assert!(longest <= 16 && bits as f64 <= entropy * 1.05 + all, "{bits} {entropy}");
         }
-    }
-
-    #[test]
-    fn every_code_is_found_again() {
-        let mut counts = [0u32; 256];
-        counts.iter_mut().enumerate().for_each(|(i, n)| *n = (1u64 << 31 >> (i / 2).min(31)) as u32);
-        let spec = Spec::best(&counts);
-        let decoder = spec.decoder();
-        for (symbol, code, length) in spec.codes() {
-            for tail in [0, 1, (1 << (16 - length)) - 1] {
-                let bits = code << (16 - length) | tail & ((1 << (16 - length)) - 1);
-                assert_eq!(decoder.find(bits), Some((symbol, length)));
-            }
-        }
-        let (back, rest) = {
-            let mut segment = Vec::new();
-            spec.write(1, 0, &mut segment);
-            let (back, rest) = Spec::read(&segment[5..]).unwrap();
-            (back, rest.len())
-        };
-        assert_eq!((back, rest), (spec, 0));
     }
 }

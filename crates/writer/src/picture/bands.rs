@@ -7,7 +7,7 @@ use super::png::Png;
 use super::webp::WebP;
 use super::{PictureFormat, PictureOptions};
 use crate::gather::gather;
-use crate::jpeg::Recoder;
+use crate::jpeg::Coder;
 
 /// Samples of a band, about: enough that its own start costs nothing, and few enough for many to be in flight.
 pub(super) const BAND_BYTES: u64 = 1 << 20;
@@ -33,7 +33,7 @@ pub(super) struct Worker {
     /// What the codec makes of them on the way.
     pub(super) spare: Buffer,
     deflate: Option<flate2::Compress>,
-    recoder: Recoder,
+    coder: Coder,
 }
 
 /// What became of a band.
@@ -71,7 +71,7 @@ impl Worker {
             Codec::Png(png) => Some(png.compressor()),
             _ => None,
         };
-        Worker { samples: Buffer::new(), spare: Buffer::new(), deflate, recoder: Recoder::default() }
+        Worker { samples: Buffer::new(), spare: Buffer::new(), deflate, coder: Coder::default() }
     }
 }
 
@@ -129,10 +129,7 @@ impl Bands {
         let codec = match &self.codec {
             // Filtered rows, and zlib's window and tables.
             Codec::Png(_) => samples + rows + 5 * self.row_bytes() + (1 << 20),
-            // A whole stream of the band, its planes of one row of MCUs, and its symbols.
-            Codec::Jpeg(jpeg) => {
-                jpeg.bound(rows) + 64 * self.row_bytes() + Recoder::context_bytes(samples) + (1 << 18)
-            }
+            Codec::Jpeg(_) => Coder::context_bytes(self.extent.channels, rows, self.extent.width) + (1 << 16),
             // Pixels of 4 bytes, and the frame in a vector that grows by doubling.
             Codec::WebP(webp) => samples / self.extent.channels * 4 + 2 * webp.bound(),
         };
@@ -171,7 +168,7 @@ impl Bands {
     ) -> Result<Made> {
         let [height, width, channels] = pixels.shape();
         let row = width * channels;
-        let Worker { samples, spare, deflate, recoder } = worker;
+        let Worker { samples, spare, deflate, coder } = worker;
         samples.resize(height * row * self.dtype.bytes())?;
         match pixels {
             Pixels::U8(view) => gather(view, samples.bytes_mut(), row, false),
@@ -181,7 +178,7 @@ impl Bands {
         let samples = samples.bytes();
         let bytes = match (&self.codec, deflate) {
             (Codec::Png(png), Some(deflate)) => return png.encode(samples, deflate, spare, out),
-            (Codec::Jpeg(jpeg), _) => jpeg.encode(y / self.rows, height, samples, (spare, recoder), out)?,
+            (Codec::Jpeg(jpeg), _) => jpeg.encode(y / self.rows, height, samples, coder, out)?,
             (Codec::WebP(webp), _) => webp.encode(samples, out)?,
             (Codec::Png(_), None) => return Err(Error::Panic("a worker of another format".into())),
         };

@@ -2,12 +2,12 @@
 
 use image_webp::{ColorType, WebPEncoder};
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
-use outcrop_core::{Buffer, DataType, Error, Result};
+use outcrop_core::{DataType, Error, Result};
 
 use super::Compression;
 use super::lerc::lerc;
 use super::lzw::Lzw;
-use crate::jpeg::{Keep, Quality, Recoder};
+use crate::jpeg::{Coder, END, Quality, START, failed as jpeg_failed};
 
 /// A compressor.
 pub(super) enum Codec {
@@ -22,12 +22,11 @@ pub(super) enum Codec {
     Lerc { max_error: f64, dtype: DataType },
 }
 
-/// How a block is encoded as JPEG, its stream with fixed tables, and what gives it its own.
+/// How a block is encoded as JPEG, and what encodes it.
 pub(super) struct Jpeg {
     quality: u8,
     subsampled: bool,
-    stream: Buffer,
-    recoder: Recoder,
+    coder: Coder,
 }
 
 /// The shape of a block's pixels, for those codecs that are not of bytes alone.
@@ -69,14 +68,15 @@ impl Compression {
         }
     }
 
-    /// Bytes that a worker's contexts take for blocks of `len` bytes: what the libraries document, rounded up.
-    pub(super) fn context_bytes(self, len: usize) -> u64 {
+    /// Bytes that a worker's contexts take for blocks of `len` bytes, in rows of `row` bytes: what the libraries
+    /// document, rounded up.
+    pub(super) fn context_bytes(self, len: usize, row: usize) -> u64 {
         let window = len.max(1).next_power_of_two() as u64;
         match self {
             Compression::None | Compression::PackBits => 0,
             Compression::Lzw => 64 << 10,
-            // Planes of the block, converted and padded, its stream and its symbols.
-            Compression::Jpeg { .. } => (1 << 20) + 8 * len as u64 + Recoder::context_bytes(len as u64),
+            // A symbol of 4 bytes for each sample, padded as in the bound.
+            Compression::Jpeg { .. } => (1 << 18) + self.bound(len, row) as u64,
             // Pixels of 4 bytes, and the frame in a vector that grows by doubling.
             Compression::WebP => (1 << 20) + 10 * len as u64,
             // Quantised samples, and the blob.
@@ -109,8 +109,7 @@ impl Codec {
             }
             Compression::Lzma(preset) => Codec::Lzma(preset),
             Compression::Jpeg { quality, subsampled } => {
-                let (stream, recoder) = (Buffer::new(), Recoder::default());
-                Codec::Jpeg(Jpeg { quality, subsampled, stream, recoder })
+                Codec::Jpeg(Jpeg { quality, subsampled, coder: Coder::default() })
             }
             Compression::WebP => Codec::WebP,
             Compression::Lerc { max_error } => Codec::Lerc { max_error, dtype },
@@ -194,17 +193,14 @@ fn lzma(preset: u8, input: &[u8], out: &mut [u8]) -> Result<usize> {
 impl Jpeg {
     /// A stream with Huffman tables of its own; the quantisation tables stand in the directory.
     fn compress(&mut self, input: &[u8], shape: Shape, out: &mut [u8]) -> Result<usize> {
-        let quality = quality(self.quality, self.subsampled, shape.channels);
-        let (rows, columns, channels) = (shape.rows as u64, shape.columns as u64, shape.channels as u64);
-        self.stream.resize(Quality::bound(channels, rows, columns) as usize)?;
-        let len = quality.encode(input, (shape.rows, shape.columns), self.stream.bytes_mut())?;
-        self.recoder.recode(&self.stream.bytes()[..len], Keep::Nothing, out)
+        let quality = Quality::new(self.quality, self.subsampled, shape.channels);
+        let short = || jpeg_failed("output too short");
+        let (start, rest) = out.split_first_chunk_mut().ok_or_else(short)?;
+        *start = START;
+        let len = self.coder.frame(quality, input, (shape.rows, shape.columns), rest)?;
+        *rest.get_mut(len..).and_then(|rest| rest.first_chunk_mut()).ok_or_else(short)? = END;
+        Ok(START.len() + len + END.len())
     }
-}
-
-/// How blocks of so many channels are encoded.
-pub(super) fn quality(quality: u8, subsampled: bool, channels: usize) -> Quality {
-    Quality { quality, subsampled: subsampled && channels == 3, channels }
 }
 
 /// A whole WebP file, lossless.

@@ -156,7 +156,7 @@ impl Encoder for BlockEncoder {
         let block = self.layout.block_bytes();
         (self.layout.blocks_in(shape).saturating_mul(each))
             .saturating_add((block + self.row_bytes()) as u64)
-            .saturating_add(self.compression.context_bytes(block))
+            .saturating_add(self.compression.context_bytes(block, self.row_bytes()))
     }
 
     fn encode(&self, index: u64, rect: Rect, pixels: Pixels<'_>, encoded: &mut Buffer) -> Result<()> {

@@ -6,8 +6,9 @@ use outcrop_core::{DataType, Extent, GeoValue, Metadata, Result, Value};
 
 use super::directory::{Directory, rational};
 use super::layout::Layout;
-use super::{Compression, TiffOptions, codec, ome};
+use super::{Compression, TiffOptions, ome};
 use crate::OutputImage;
+use crate::jpeg::Quality;
 
 const WHITE_IS_ZERO: u16 = 0;
 const BLACK_IS_ZERO: u16 = 1;
@@ -94,8 +95,8 @@ pub(super) fn directory(
     }
     match options.compression {
         Compression::Jpeg { quality, subsampled } => {
-            let quality = codec::quality(quality, subsampled, layout.per_plane as usize);
-            d.undefined(347, &quality.tables()?);
+            let quality = Quality::new(quality, subsampled, layout.per_plane as usize);
+            d.undefined(347, &quality.tables());
         }
         // Version 4 and no other compression around it: numbers of 32 bits.
         Compression::Lerc { .. } => d.longs(50674, &[4, 0]),
