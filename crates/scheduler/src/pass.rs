@@ -17,7 +17,7 @@ use crate::reorder::Reorder;
 use crate::report::{Clock, Lane as Queue};
 use crate::run::Runtime;
 use crate::runs::Runs;
-use crate::work::{Slot, guard};
+use crate::work::{Desk, Slot, guard};
 
 /// How long a feeder without a free slot waits before it looks at the cancel token again.
 const LOOK: Duration = Duration::from_millis(20);
@@ -43,6 +43,8 @@ pub(crate) struct Pass<'a> {
     inputs: &'a [Input<'a>],
     flow: Mutex<Flow>,
     failure: Mutex<Option<Error>>,
+    /// Desks that nobody works at; dropped before the slots, whose permits pay for them.
+    desks: Mutex<Vec<Desk>>,
     slots: usize,
     /// The first chunk that an output gets here.
     first: u64,
@@ -77,6 +79,7 @@ impl<'a> Pass<'a> {
             first: finished.gap_from(0),
             flow: Mutex::new(Flow::new(plan.chunks(), workers, finished)),
             failure: Mutex::new(None),
+            desks: Mutex::default(),
             slots: runtime.in_flight(plan).max(1),
             saver,
         })
@@ -99,6 +102,7 @@ impl<'a> Pass<'a> {
         let lane = Lane { pass: self, work, fetched: bounded(self.slots), advances: true };
         let (ended, free) = bounded(self.slots);
         pool.in_place_scope_fifo(|scope| lane.feed(scope, ended, &free));
+        lock(&self.desks).clear();
         Ok(())
     }
 
@@ -115,6 +119,7 @@ impl<'a> Pass<'a> {
                     .spawn_scoped(threads, move || lane.feed(scope, ended, &free))
                     .map_err(|e| Error::io("start a thread (fewer: -j)", e))?;
                 self.commit_all(&made, &give_back, commit);
+                lock(&self.desks).clear();
                 Ok(())
             })
         })
@@ -218,8 +223,13 @@ impl<'a> Pass<'a> {
         self.look();
         if !self.wants(slot) {
             slot.sound = false;
-        } else if let Err(error) = work(slot) {
-            self.fail(slot, error);
+        } else {
+            let mut desk = lock(&self.desks).pop().unwrap_or_default();
+            let worked = slot.at(&mut desk, work);
+            lock(&self.desks).push(desk);
+            if let Err(error) = worked {
+                self.fail(slot, error);
+            }
         }
         if let Err(error) = slot.release(self.inputs, &self.runtime.meter) {
             self.fail(slot, error);

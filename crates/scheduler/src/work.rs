@@ -11,10 +11,11 @@ use outcrop_core::{
 use crate::plan::{Input, Output};
 use crate::report::{Clock, Meter};
 
-/// Room for one chunk in flight: its permit and the buffers that the permit has paid for.
+/// Room for one chunk in flight: its permit, and the buffers that go along with it from stage to stage.
 ///
 /// A job makes as many as the budget admits and uses each again and again; their memory and their permits come
 /// back together when the job ends. A pool of buffers that outlived their permits would be memory nobody counts.
+/// The permit pays for a [`Desk`] too, which a chunk has only while a worker is at it.
 pub(crate) struct Slot {
     pub(crate) index: u64,
     pub(crate) rect: Rect,
@@ -25,6 +26,17 @@ pub(crate) struct Slot {
     pub(crate) encoded: Buffer,
     /// `None` for the job's first slot, which the job's own permit covers. Dropped last.
     _permit: Option<Permit>,
+}
+
+/// What a chunk needs only while a worker is at it: decoded pixels and those of a map.
+///
+/// There are as many as chunks are worked on at once, fewer than are in flight, and the one that was used last is used
+/// next: what it holds is still in a cache.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// For each input [`Scratch::decoded`] and [`Scratch::block`].
+    decoded: Vec<(Buffer, Buffer)>,
+    output: Buffer,
 }
 
 impl Slot {
@@ -38,6 +50,23 @@ impl Slot {
             encoded: Buffer::new(),
             _permit: permit,
         }
+    }
+
+    /// Works on the chunk at `desk`, whose buffers are warm from the chunk before.
+    pub(crate) fn at<R>(&mut self, desk: &mut Desk, work: impl FnOnce(&mut Slot) -> R) -> R {
+        self.swap(desk);
+        let done = work(self);
+        self.swap(desk);
+        done
+    }
+
+    fn swap(&mut self, desk: &mut Desk) {
+        desk.decoded.resize_with(self.scratches.len(), Default::default);
+        for (scratch, (decoded, block)) in self.scratches.iter_mut().zip(&mut desk.decoded) {
+            std::mem::swap(&mut scratch.decoded, decoded);
+            std::mem::swap(&mut scratch.block, block);
+        }
+        std::mem::swap(&mut self.output, &mut desk.output);
     }
 
     /// Begins a chunk.
