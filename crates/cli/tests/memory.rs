@@ -127,12 +127,12 @@ fn a_pyramid_whose_later_levels_do_not_fit_is_refused_before_the_first() {
 #[test]
 fn a_budget_that_is_too_small_says_who_set_it() {
     let folder = Folder::new();
-    folder.write("a.npy", &npy("|u1", &[512, 1024, 3], &[1; 512 * 1024 * 3]));
+    folder.write("a.npy", &npy("<f4", &[512, 1024], &[1; 512 * 1024 * 4]));
     for (name, value, says) in [
         ("OUTCROP_MEMORY", "1KiB", "(OUTCROP_MEMORY; raise --memory)"),
         ("SLURM_MEM_PER_NODE", "1", "(80 % of Slurm's memory per task; raise --memory)"),
     ] {
-        let mut command = folder.command(&["stats", "a.npy"]);
+        let mut command = folder.command(&["stats", "a.npy", "--percentiles", "50"]);
         command.env(name, value);
         let outcome = crate::util::finish(command);
         assert_eq!(outcome.code, Some(5), "{}", outcome.stderr);

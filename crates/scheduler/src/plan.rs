@@ -544,7 +544,7 @@ mod tests {
             Plan::reduce("t", &inputs, extent.rect(), None, 0).unwrap().grid().counts()
         };
         assert_eq!(chunks(&source), (1, 1));
-        assert_eq!(chunks(&source.sequential()), (3, 1));
+        assert_eq!(chunks(&source.sequential()), (18, 1));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use outcrop_core::{DataType, Error, Result, Sample, Value, with_dtype};
 
 use super::key::{key, value};
 use super::moments::{Moments, MomentsPartial, pooled};
-use super::percentile_pass::{PercentilePartial, PercentilePass};
+use super::percentile_pass::{PercentilePartial, PercentilePass, table_bits};
 use super::quantile::{Method, Percentile, PercentileSpec, Place};
 use super::tables;
 use crate::exact::{BigSum, Exact};
@@ -81,7 +81,10 @@ impl Percentiles {
     pub fn later_bytes(&self) -> u64 {
         let prefixes = 2 * self.spec.percentiles.len() as u64;
         let most = self.digits.iter().skip(1).map(|&digit| prefixes.saturating_mul(1 << digit)).max();
-        most.map_or(0, |most| (most + 1).saturating_mul(8 * self.groups.len() as u64))
+        let groups = self.groups.len();
+        let each =
+            |most: u64| 8 * most.saturating_add(prefixes + 1).min(u64::MAX / 8) + (1 << table_bits(groups));
+        most.map_or(0, |most| each(most).saturating_mul(groups as u64))
     }
 
     /// The next pass, or `None` where every rank is known.

@@ -77,6 +77,11 @@ impl PartialEq for PercentilePartial {
 
 impl Eq for PercentilePartial {}
 
+/// Bits of the table by which each of so many groups finds its prefixes.
+pub(super) fn table_bits(groups: usize) -> u32 {
+    22u32.saturating_sub((groups as u64).max(1).ilog2() + 1).clamp(8, MOST_BITS)
+}
+
 /// The prefixes of a group and the place of their counters.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
@@ -132,7 +137,7 @@ impl PercentilePass {
         prefixes: Vec<Vec<u64>>,
     ) -> PercentilePass {
         // All tables together take 4 MiB at most, or 256 bytes each.
-        let table_bits = 22u32.saturating_sub((prefixes.len() as u64).max(1).ilog2() + 1).clamp(8, MOST_BITS);
+        let table_bits = table_bits(prefixes.len());
         let long = validity.dtype().bytes() == 8;
         let mut wanted = prefixes.concat();
         wanted.sort_unstable();
