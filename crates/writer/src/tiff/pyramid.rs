@@ -177,6 +177,7 @@ impl TiffPyramid {
                     if let (Ok(spill), false) = (&mut spill, goes_on) {
                         notices.append(spill.notices());
                         spill.file().pass();
+                        spill.file().expect(largest);
                         begin(spill, &inner)?;
                     }
                     (Some(spill?), inner, Some(Cloud { file, levels: laid }))
