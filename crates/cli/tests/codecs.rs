@@ -124,24 +124,37 @@ fn tool(folder: &Folder, name: &str, args: &[&str]) -> Option<String> {
 fn gdal_knows_the_structure_of_cloud_optimised_files() {
     let folder = Folder::new();
     folder.write("a.npy", &npy("|u1", &[700, 900, 3], &smooth(700, 900, 3)));
-    for (bigtiff, at) in [("no", 8), ("yes", 16)] {
-        let co = ["--co", "COMPRESS=DEFLATE", "--co", "BLOCKSIZE=256"];
+    let mut checksums = Vec::new();
+    for (bigtiff, at, interleave, header, bytes) in [
+        ("no", 8, "PIXEL", "000140", 139),
+        ("yes", 16, "PIXEL", "000140", 139),
+        ("no", 8, "BAND", "000156", 155),
+        ("yes", 16, "BAND", "000156", 155),
+    ] {
+        let interleave = format!("INTERLEAVE={interleave}");
+        let co = ["--co", "COMPRESS=DEFLATE", "--co", "BLOCKSIZE=256", "--co", &interleave];
         folder
             .ok(&[&["pyramid", "a.npy", "a.tif", "--cog", "--overwrite", "--bigtiff", bigtiff], &co[..]]
                 .concat());
         let file = folder.read("a.tif");
-        assert!(
-            file[at..].starts_with(b"GDAL_STRUCTURAL_METADATA_SIZE=000140 bytes\nLAYOUT=IFDS_BEFORE_DATA\n")
-        );
-        assert!(file[at + 43 + 139] == b' ');
+        let start = format!("GDAL_STRUCTURAL_METADATA_SIZE={header} bytes\nLAYOUT=IFDS_BEFORE_DATA\n");
+        assert!(file[at..].starts_with(start.as_bytes()));
+        assert!(file[at + 43..at + 43 + bytes].ends_with(b"KNOWN_INCOMPATIBLE_EDITION=NO\n"));
+        assert!(file[at + 43 + bytes] == b' ');
         folder.ok(&["convert", "a.tif", "back.npy", "--overwrite"]);
         assert!(data(&folder, "back.npy") == data(&folder, "a.npy"));
         if let Some(said) = tool(&folder, "gdalinfo", &["-checksum", "a.tif"]) {
             assert!(said.contains("LAYOUT=COG"), "{said}");
             assert!(!said.contains("ERROR") && !said.contains("Warning"), "{said}");
+            let sums = said.lines().filter(|line| line.contains("Checksum"));
+            checksums.push(sums.map(str::to_string).collect::<Vec<_>>());
         }
         if let Some(said) = tool(&folder, "tiffinfo", &["-D", "a.tif"]) {
             assert!(!said.contains("Warning") && !said.contains("rror"), "{said}");
         }
     }
+    assert!(checksums.iter().all(|found| *found == checksums[0]), "{checksums:?}");
+    // One channel has no planes.
+    folder.ok(&["convert", "a.npy", "one.tif", "--channels", "1", "--cog", "--co", "INTERLEAVE=BAND"]);
+    assert!(folder.read("one.tif")[8..].starts_with(b"GDAL_STRUCTURAL_METADATA_SIZE=000140"));
 }

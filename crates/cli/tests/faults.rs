@@ -237,6 +237,16 @@ fn whole(path: &std::path::Path) -> Vec<u8> {
 
 #[test]
 fn a_kill_at_any_time_leaves_whole_outputs_or_none() {
+    killed(&[3, 10, 20, 35, 55, 80, 120, 200]);
+}
+
+#[test]
+#[ignore = "long tier: 300 runs that are killed"]
+fn a_kill_at_any_of_sixty_times_leaves_whole_outputs_or_none() {
+    killed(&(0..60).map(|n| 2 + n * 7).collect::<Vec<_>>());
+}
+
+fn killed(delays: &[u64]) {
     for (args, outputs) in OUTPUTS {
         let folder = noise();
         folder.ok(&[args, &["-q"]].concat());
@@ -248,7 +258,7 @@ fn a_kill_at_any_time_leaves_whole_outputs_or_none() {
             }
         };
         clear();
-        for delay in [3, 10, 20, 35, 55, 80, 120, 200] {
+        for &delay in delays {
             let mut child = folder.command(&[args, &["-q"]].concat()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(delay));
             child.kill().unwrap();

@@ -183,6 +183,60 @@ fn files_past_4_gib_are_bigtiff_and_whole() {
     assert!(said.contains("--bigtiff"), "{said}");
 }
 
+/// The pixels of a raw file, found again in a file: all of them by their checksum, some by GDAL's answer at their place.
+fn has_pixels_of_raw(folder: &Folder, name: &str, side: u64, marks: &[(u64, u64, u8)]) {
+    let sum = |args: &[&str]| String::from_utf8(folder.ok(args)).unwrap();
+    let raw = sum(&["checksum", "m.raw", "-q", "--shape", &format!("{side},{side}"), "--dtype", "u8"]);
+    let found = sum(&["checksum", name, "-q"]);
+    assert_eq!(found.split_whitespace().next(), raw.split_whitespace().next(), "{name}");
+    for &(x, y, wanted) in marks {
+        let mut gdal = std::process::Command::new("gdallocationinfo");
+        gdal.arg("-valonly").arg(folder.path(name)).args([x.to_string(), y.to_string()]);
+        let Ok(said) = gdal.output() else {
+            println!("gdallocationinfo is not installed: skipped");
+            return;
+        };
+        let said = String::from_utf8_lossy(&said.stdout).trim().to_string();
+        assert_eq!(said, wanted.to_string(), "{name} at {x},{y}");
+    }
+}
+
+#[test]
+#[ignore = "long tier: writes 17 GB, one file at a time"]
+fn pyramids_and_cloud_optimised_files_past_4_gib_are_whole() {
+    use std::os::unix::fs::FileExt;
+    let folder = Folder::new();
+    let side = 66_000u64;
+    crate::util::sparse(&folder.path("m.raw"), side * side);
+    let marks = [(0, 0, 1), (65_999, 0, 2), (0, 65_999, 3), (65_999, 65_999, 4), (33_333, 33_334, 5)];
+    let raw = std::fs::OpenOptions::new().write(true).open(folder.path("m.raw")).unwrap();
+    for (x, y, value) in marks {
+        raw.write_all_at(&[value], y * side + x).unwrap();
+    }
+    let shape = format!("{side},{side}");
+    for extra in [&[][..], &["--cog"]] {
+        let args = ["pyramid", "m.raw", "m.tif", "--shape", &shape, "--dtype", "u8", "-q"];
+        folder.ok(&[&args[..], extra].concat());
+        assert!(std::fs::metadata(folder.path("m.tif")).unwrap().len() > 5 << 30);
+        has_pixels_of_raw(&folder, "m.tif", side, &marks);
+        std::fs::remove_file(folder.path("m.tif")).unwrap();
+        assert_eq!(folder.names(), ["m.raw"]);
+    }
+}
+
+#[test]
+fn a_sparse_cloud_optimised_file_is_small_and_read_by_gdal() {
+    let folder = Folder::new();
+    crate::util::sparse(&folder.path("m.raw"), 20_000 * 20_000);
+    let marks = [(0u64, 0u64, 0u8), (19_999, 19_999, 9)];
+    let raw = std::fs::OpenOptions::new().write(true).open(folder.path("m.raw")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&raw, &[9], 20_000 * 20_000 - 1).unwrap();
+    let args = ["pyramid", "m.raw", "m.tif", "--shape", "20000,20000", "--dtype", "u8", "-q", "--sparse"];
+    folder.ok(&[&args[..], &["--cog", "--bigtiff", "yes"]].concat());
+    assert!(std::fs::metadata(folder.path("m.tif")).unwrap().len() < 4 << 20);
+    has_pixels_of_raw(&folder, "m.tif", 20_000, &marks);
+}
+
 #[test]
 fn an_image_much_narrower_than_a_block_needs_little_memory() {
     let folder = Folder::new();

@@ -42,6 +42,7 @@ impl Shimmed {
             "COMPRESS=DEFLATE",
         ];
         folder.ok(&[&["convert", "in.npy", "in.tif", "-q"], &tiles[..]].concat());
+        folder.ok(&["convert", "in.npy", "rows.tif", "-q", "--co", "TILED=NO", "--co", "COMPRESS=LZW"]);
         Some(Shimmed { folder, shim })
     }
 
@@ -81,6 +82,13 @@ const JOBS: [(&[&str], Option<&str>); 9] = [
     ),
 ];
 
+/// More jobs that write: bands of a picture, tiles of all levels, and a turn by way of a spill file.
+const MORE: [(&[&str], Option<&str>); 3] = [
+    (&["convert", "in.tif", "out.png"], Some("out.png")),
+    (&["pyramid", "in.npy", "out.dzi", "--tile", "200", "-q"], Some("out.dzi")),
+    (&["convert", "rows.tif", "out.tif", "--rotate", "90", "--co", "COMPRESS=ZSTD"], Some("out.tif")),
+];
+
 /// What a job answers when nothing is wrong: standard output and the output's bytes. Removes the output.
 fn wanted(shimmed: &Shimmed, args: &[&str], output: Option<&str>) -> (Vec<u8>, Vec<u8>) {
     let stdout = shimmed.folder.ok(args);
@@ -92,6 +100,7 @@ fn taken(shimmed: &Shimmed, output: Option<&str>) -> Vec<u8> {
     let bytes = shimmed.folder.read(output);
     std::fs::remove_file(shimmed.folder.path(output)).unwrap();
     let _ = std::fs::remove_file(shimmed.folder.path("out.hdr"));
+    let _ = std::fs::remove_dir_all(shimmed.folder.path("out_files"));
     bytes
 }
 
@@ -99,7 +108,7 @@ fn taken(shimmed: &Shimmed, output: Option<&str>) -> Vec<u8> {
 fn a_call_that_fails_is_an_error_or_changes_nothing() {
     let Some(shimmed) = Shimmed::new() else { return };
     let mut struck = 0;
-    for (args, output) in JOBS {
+    for (args, output) in JOBS.into_iter().chain(MORE) {
         let right = wanted(&shimmed, args, output);
         let before = shimmed.folder.names();
         for call in ["read", "write", "pread", "pwrite", "fsync", "ftruncate", "madvise"] {
@@ -169,7 +178,7 @@ fn a_checkpoint_that_cannot_be_saved_is_an_error_and_what_was_saved_stays_good()
 #[test]
 fn calls_that_are_interrupted_all_the_time_change_nothing() {
     let Some(shimmed) = Shimmed::new() else { return };
-    for (args, output) in JOBS {
+    for (args, output) in JOBS.into_iter().chain(MORE) {
         let right = wanted(&shimmed, args, output);
         let outcome = shimmed.run("interrupt", args);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{args:?}");

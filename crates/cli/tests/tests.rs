@@ -7,6 +7,7 @@ mod deepzoom;
 mod encode;
 mod errors;
 mod faults;
+mod full_disk;
 mod generate;
 mod help;
 mod histogram;

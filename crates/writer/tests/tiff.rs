@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ndarray::{Array3, s};
 use outcrop_core::{
-    Buffer, ChunkGrid, DataType, Extent, GeoValue, Metadata, Pixels, Resolution, Sample, Value, f16,
+    Buffer, ChunkGrid, DataType, Error, Extent, GeoValue, Metadata, Pixels, Resolution, Sample, Value, f16,
     with_dtype,
 };
 use outcrop_writer::tiff::{BigTiff, Blocks, Compression, Predictor, TiffOptions};
@@ -440,4 +440,27 @@ fn what_webp_and_lerc_cannot_hold_is_refused() {
         refused(Compression::Lerc { max_error: f64::NAN }, DataType::F32, 1, false).contains("MAX_Z_ERROR")
     );
     assert!(refused(Compression::Lerc { max_error: -1.0 }, DataType::F32, 1, false).contains("MAX_Z_ERROR"));
+}
+
+#[test]
+fn infinity_in_lerc_is_refused_with_what_holds_it() {
+    let (_folder, path) = place("a.tif");
+    let options = TiffOptions { compression: Compression::Lerc { max_error: 0.0 }, ..Default::default() };
+    let mut single = image::<f32>(20, 20, 1);
+    single[[3, 5, 0]] = f32::NEG_INFINITY;
+    let mut double = image::<f64>(20, 20, 1);
+    double[[19, 0, 0]] = f64::INFINITY;
+    let failed = [
+        write(&path, &single, (20, 20), &described(&single), &tiff(options)),
+        write(&path, &double, (20, 20), &described(&double), &tiff(options)),
+    ];
+    for failed in failed {
+        let error = failed.unwrap_err();
+        assert!(matches!(error.root(), Error::Usage(_)), "{error}");
+        assert!(
+            error.to_string().contains("infinite") && error.to_string().contains("COMPRESS=ZSTD"),
+            "{error}"
+        );
+    }
+    assert!(!path.exists());
 }

@@ -17,7 +17,7 @@ pub(super) const TYPES: [DataType; 8] = [
     DataType::F64,
 ];
 
-/// Encodes a block; NaN goes into the mask.
+/// Encodes a block; NaN goes into the mask, infinity has no place.
 pub(super) fn lerc(
     max_error: f64,
     dtype: DataType,
@@ -33,11 +33,11 @@ pub(super) fn lerc(
         DataType::U32 => blob::<u32>(max_error, input, None, shape, out),
         DataType::I32 => blob::<i32>(max_error, input, None, shape, out),
         DataType::F32 => {
-            let mask = mask::<f32>(input, shape, |v| v.is_nan())?;
+            let mask = mask::<f32>(input, shape, |v| v.is_nan(), |v| v.is_infinite())?;
             blob::<f32>(max_error, input, mask, shape, out)
         }
         DataType::F64 => {
-            let mask = mask::<f64>(input, shape, |v| v.is_nan())?;
+            let mask = mask::<f64>(input, shape, |v| v.is_nan(), |v| v.is_infinite())?;
             blob::<f64>(max_error, input, mask, shape, out)
         }
         other => Err(Error::Panic(format!("LERC of {other}"))),
@@ -49,8 +49,12 @@ fn mask<T: bytemuck::Pod>(
     input: &[u8],
     shape: Shape,
     is_nan: impl Fn(&T) -> bool,
+    is_infinite: impl Fn(&T) -> bool,
 ) -> Result<Option<Vec<u8>>> {
     let samples: &[T] = bytemuck::cast_slice(input);
+    if samples.iter().any(&is_infinite) {
+        return Err(Error::Usage("LERC holds no infinite samples (COMPRESS=ZSTD does)".into()));
+    }
     if !samples.iter().any(&is_nan) {
         return Ok(None);
     }

@@ -33,6 +33,14 @@ const STRUCTURE: &[u8] = b"GDAL_STRUCTURAL_METADATA_SIZE=000140 bytes\n\
     BLOCK_LEADER=SIZE_AS_UINT4\n\
     BLOCK_TRAILER=LAST_4_BYTES_REPEATED\n\
     KNOWN_INCOMPATIBLE_EDITION=NO\n ";
+/// The same of channels that are stored apart, as GDAL has it since 3.11: all blocks of a channel, then the next one's.
+const STRUCTURE_OF_PLANES: &[u8] = b"GDAL_STRUCTURAL_METADATA_SIZE=000156 bytes\n\
+    LAYOUT=IFDS_BEFORE_DATA\n\
+    BLOCK_ORDER=ROW_MAJOR\n\
+    BLOCK_LEADER=SIZE_AS_UINT4\n\
+    BLOCK_TRAILER=LAST_4_BYTES_REPEATED\n\
+    INTERLEAVE=BAND\n\
+    KNOWN_INCOMPATIBLE_EDITION=NO\n ";
 /// Bytes of a leader and of a trailer.
 const FRAME: u64 = 4;
 /// Blocks whose places are looked up at once.
@@ -62,8 +70,6 @@ pub(super) struct Shared {
 pub(super) struct Cloud {
     pub(super) file: PartialFile,
     levels: Vec<Laid>,
-    /// Whether blocks stand between their length and their last bytes.
-    framed: bool,
 }
 
 /// A level with its place in the file.
@@ -130,13 +136,12 @@ impl TiffPyramid {
             extent = extent.halved();
         }
         let cloud = arrangement == Arrangement::CloudOptimized;
-        // Planes are not in the order that it names.
-        let framed = cloud && !options.planar;
-        if framed {
-            levels[0].directory.preface = STRUCTURE;
+        if cloud {
+            let planes = levels[0].encoder.layout.planes > 1;
+            levels[0].directory.preface = if planes { STRUCTURE_OF_PLANES } else { STRUCTURE };
         }
         let data = levels.iter().fold(0u64, |sum, level| {
-            let frames = if framed { 2 * FRAME * level.encoder.layout.blocks() } else { 0 };
+            let frames = if cloud { 2 * FRAME * level.encoder.layout.blocks() } else { 0 };
             sum.saturating_add(level.data_bound()).saturating_add(frames)
         });
         let bound = |laid: &[Laid]| laid.last().map_or(0, |last| last.end).saturating_add(data);
@@ -167,14 +172,15 @@ impl TiffPyramid {
                 let mut spill = open(&beside(file.path()), Overwrite::Refuse);
                 if file.is_published() {
                     spill.map(PartialFile::discard).unwrap_or_default();
-                    (None, inner, Some(Cloud { file, levels: laid, framed }))
+                    (None, inner, Some(Cloud { file, levels: laid }))
                 } else {
                     if let (Ok(spill), false) = (&mut spill, goes_on) {
                         notices.append(spill.notices());
                         spill.file().pass();
+                        spill.file().expect(largest);
                         begin(spill, &inner)?;
                     }
-                    (Some(spill?), inner, Some(Cloud { file, levels: laid, framed }))
+                    (Some(spill?), inner, Some(Cloud { file, levels: laid }))
                 }
             }
         };
@@ -264,14 +270,14 @@ impl TiffPyramid {
             blocks += wanted;
         }
         let bytes = all - shared.levels.last().map_or(0, |last| last.laid.end);
-        let (Some(spill), Some(Cloud { file, levels, framed })) = (&shared.file, shared.cloud) else {
+        let (Some(spill), Some(Cloud { file, levels })) = (&shared.file, shared.cloud) else {
             return shared.file.map_or(Ok(()), PartialFile::publish);
         };
         // Also where an earlier process was stopped while it copied.
         begin(&file, &levels)?;
         observer.event(Event::Started { stage: "copy".into(), chunks: blocks, bytes });
         let mut copy =
-            Copying { from: spill.file(), to: file.file(), framed, observer, cancel, buffer: Buffer::new() };
+            Copying { from: spill.file(), to: file.file(), observer, cancel, buffer: Buffer::new() };
         let mut end = levels.last().map_or(0, |last| last.end);
         let copied = shared.levels.iter().zip(&levels).rev().try_for_each(|(level, laid)| {
             end = copy.level(level, laid, end)?;
@@ -331,7 +337,6 @@ pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 struct Copying<'a> {
     from: &'a Positioned,
     to: &'a Positioned,
-    framed: bool,
     observer: &'a dyn Observer,
     cancel: &'a CancelToken,
     buffer: Buffer,
@@ -354,7 +359,7 @@ impl Copying<'_> {
                     return Err(Error::Cancelled);
                 }
                 let (offset, length) = (u64::from_le_bytes(*offset), u32::from_le_bytes(*length));
-                let frame = if self.framed && length > 0 { FRAME } else { 0 };
+                let frame = if length > 0 { FRAME } else { 0 };
                 let after = end + 2 * frame + u64::from(length);
                 if !laid.big && passes_4_gib(after) {
                     return Err(too_large(after));

@@ -72,7 +72,7 @@ pub(super) fn directory(
     d.shorts(259, &[options.compression.code()]);
     d.shorts(262, &[photometric]);
     d.shorts(277, &[channels as u16]);
-    d.shorts(284, &[if options.planar { 2 } else { 1 }]);
+    d.shorts(284, &[if layout.planes > 1 { 2 } else { 1 }]);
     if layout.tiled {
         d.long(322, layout.width as u32);
         d.long(323, layout.height as u32);
