@@ -103,8 +103,9 @@ impl Percentiles {
     ///
     /// # Errors
     /// [`Error::Usage`] where the partial is of another pass.
-    pub fn absorb(&mut self, partial: PercentilePartial) -> Result<()> {
+    pub fn absorb(&mut self, mut partial: PercentilePartial) -> Result<()> {
         let pass = self.pass().ok_or_else(|| Error::Usage("the percentiles are complete".into()))?;
+        partial.settle();
         let (counts, nan) = pass.totals(&partial)?;
         self.settle(&pass, &counts, &nan);
         Ok(())

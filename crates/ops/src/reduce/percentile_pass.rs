@@ -56,6 +56,14 @@ pub struct PercentilePartial {
 type Settled<'a> = (Cow<'a, [u64]>, Cow<'a, [u64]>);
 
 impl PercentilePartial {
+    /// Takes what is in the tables to the counters, in place: a partial that will be read or merged, but folds no more.
+    pub(super) fn settle(&mut self) {
+        if let Some(tables) = self.tables.take() {
+            tables.add_to(&mut self.counts, &mut self.nan);
+        }
+        self.nodata.take().into_iter().flatten().for_each(|n| self.counts[n] = 0);
+    }
+
     /// The counters and the NaN samples of each group, with what is in the tables.
     fn settled(&self) -> Settled<'_> {
         if self.tables.is_none() && self.nodata.is_none() {
@@ -398,10 +406,10 @@ impl Reduce for PercentilePass {
         with_dtype!(self.validity.dtype(), T => self.fold_typed::<T>(partial, chunk))
     }
 
-    fn merge(&self, partial: &mut PercentilePartial, other: PercentilePartial) {
-        let (counts, nan) = other.settled();
-        partial.counts.iter_mut().zip(counts.iter()).for_each(|(a, b)| *a += b);
-        partial.nan.iter_mut().zip(nan.iter()).for_each(|(a, b)| *a += b);
+    fn merge(&self, partial: &mut PercentilePartial, mut other: PercentilePartial) {
+        other.settle();
+        partial.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a += b);
+        partial.nan.iter_mut().zip(&other.nan).for_each(|(a, b)| *a += b);
     }
 
     fn save(&self, partial: &PercentilePartial) -> Vec<u8> {

@@ -20,7 +20,7 @@ use crate::simd;
 pub(crate) const BLOCK: usize = 1024;
 /// Independent accumulators of each kind.
 pub(super) const LANES: usize = 8;
-/// Grid of a split sum of terms below 2^k: accumulators stay in the binade 2^(k + 9), as a lane takes 128 terms.
+/// Grid of a split sum of terms below 2^k: accumulators stay in the binade 2^(k + 9), as a lane takes up to 256 terms.
 pub(super) const BINADE: i32 = 9;
 /// Largest spread of exponents for which a block of f32 is exact: 2 * 19 + 48 <= 87.
 const SPREAD_F32: i32 = 19;
@@ -34,7 +34,7 @@ const LARGEST_GUESS: i32 = 500;
 pub(crate) struct Block<T> {
     pub(super) min: T,
     pub(super) max: T,
-    /// Smallest nonzero magnitude; infinite where all samples are zero.
+    /// At most the smallest nonzero magnitude, and at least half of it or 0; infinite where all samples are zero.
     pub(super) least: T,
     pub(super) sums: [f64; 2],
     pub(super) squares: [f64; 4],
@@ -472,11 +472,52 @@ mod tests {
             // SAFETY: the processor has the features.
             let a = unsafe { avx2::block_f64(&wide, 6, leave.map(f64::from)) };
             let b = block_f64(&wide, 6, leave.map(f64::from));
-            assert_eq!((a.min, a.max, a.least), (b.min, b.max, b.least));
+            assert_eq!((a.min, a.max), (b.min, b.max));
+            assert!(a.least <= b.least && b.least <= 2.0 * a.least, "{} of {}", a.least, b.least);
             assert_eq!((a.nan, a.nodata), (b.nan, b.nodata));
             assert_eq!(total(&a.sums), total(&b.sums));
             assert_eq!(total(&a.squares), total(&b.squares));
         }
+    }
+
+    /// A whole block of the largest magnitude below the guess takes accumulators to the ends of their binade.
+    #[test]
+    fn blocks_of_the_largest_magnitude_are_exact() {
+        for v in [64.0f64.next_down(), -64.0f64.next_down(), 64.0 - 2f64.powi(-36)] {
+            let Some(block) = f64::block(&[v; BLOCK], 6, None) else { continue };
+            let mut one = ExactSums::new(outcrop_core::DataType::F64);
+            one.add_f64(v);
+            let mut all = ExactSums::new(outcrop_core::DataType::F64);
+            (0..BLOCK).for_each(|_| all.merge(&one));
+            let mut found = ExactSums::new(outcrop_core::DataType::F64);
+            block.sums.iter().for_each(|&v| found.sum.add_f64(v));
+            block.squares.iter().for_each(|&v| found.squares.add_f64(v));
+            assert_eq!((found.sum, found.squares), (all.sum, all.squares), "{v}");
+        }
+    }
+
+    /// What bounds the spread of a block never exceeds its smallest magnitude, whatever its bits.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn least_magnitudes_of_vectors_are_bounds() {
+        if !simd::detected() {
+            return;
+        }
+        let tiny = [5e-324, 2f64.powi(-1043), 2f64.powi(-1042), f64::MIN_POSITIVE];
+        let near = [1.0f64, 1.0f64.next_down(), 1.0f64.next_up(), 0.7, 2f64.powi(-30), 1e-300];
+        for v in near.into_iter().chain(tiny) {
+            let mut samples = [0.0, 3.0, -2.0, 0.0, 5.0, -0.0, 4.0, 9.0];
+            for place in 0..8 {
+                let held = std::mem::replace(&mut samples[place], -v);
+                // SAFETY: the processor has the features.
+                let least = unsafe { avx2::block_f64(&samples, 5, None) }.least;
+                assert!(least <= v && (v < 1e-307 || v <= 2.0 * least), "{least} of {v}");
+                samples[place] = held;
+            }
+        }
+        // SAFETY: the processor has the features.
+        let zeros = unsafe { avx2::block_f64(&[0.0, -0.0, 0.0, 0.0, 0.0, 0.0, -0.0, 0.0], 5, None) };
+        assert_eq!(zeros.least, f64::INFINITY);
     }
 
     #[test]
