@@ -228,6 +228,22 @@ fn divide_pair<const NARROW: bool>(sum: f64, rest: f64, divisor: f64) -> (f64, b
     (odd(near, beyond), inside & decided)
 }
 
+/// The mean of a few floats, rounded once.
+#[inline(always)]
+pub(super) fn mean<T: Sample>(samples: &[T]) -> T {
+    let (sum, rest, lost) = samples.iter().fold((0.0, 0.0, 0), |all, v| add(all, v.to_f64()));
+    let divisor = samples.len() as f64;
+    // What one f64 holds is halved or quartered without a rounding of its own.
+    if rest == 0.0 && lost == 0 && samples.len().is_power_of_two() {
+        return T::from_f64(sum / divisor);
+    }
+    let (quotient, decided) = match T::DTYPE {
+        DataType::F64 => divide_pair::<false>(sum, rest, divisor),
+        _ => divide_pair::<true>(sum, rest, divisor),
+    };
+    if decided && lost == 0 { T::from_f64(quotient) } else { mean_of(samples.iter().copied()).round() }
+}
+
 /// The exact mean of samples in wide integers; IEEE's answer where one is not finite, NaN of none.
 #[cold]
 #[inline(never)]
@@ -293,6 +309,26 @@ mod tests {
                 one(i + (e % 2) as usize, r, (e % 100) as i32 - 80)
             })
             .collect()
+    }
+
+    #[test]
+    fn means_of_a_few_are_rounded_once() {
+        fn check<T: Sample>(values: &[f64]) {
+            for few in 1..=4 {
+                for part in values.windows(few) {
+                    let samples: Vec<T> = part.iter().map(|&v| T::from_f64(v)).collect();
+                    let wanted: T = mean_of(samples.iter().copied()).round();
+                    let found = super::mean(&samples);
+                    assert!(found.to_f64().to_bits() == wanted.to_f64().to_bits(), "{samples:?}: {found:?}");
+                }
+            }
+        }
+        let ends =
+            [f64::MAX, f64::MAX, -f64::MAX, f64::INFINITY, 1.0, 5e-324, 5e-324, 1e-300, -1e16, 1.0, 1e16];
+        let values = [&hard(3000)[..], &ends, &[0.0; 4]].concat();
+        check::<f64>(&values);
+        check::<f32>(&values);
+        check::<f16>(&values);
     }
 
     fn check<T: Sample, U: Sample>() {

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 use outcrop_core::{Error, Halve, Pixels, PixelsMut, Result, Sample, Value, f16, with_pixels};
 
-use super::typed_out;
+use super::{float_mean, typed_out};
 
 /// What becomes of each 2 x 2 samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resample {
-    /// The mean of the valid ones, exact for integers and rounded once, half to even; in f64 for floats.
+    /// The mean of the valid ones, exact and rounded once, half to even.
     #[default]
     Average,
     /// The upper left one.
@@ -228,10 +228,7 @@ macro_rules! floats {
         }
         #[inline(always)]
         fn mean(samples: &[$t]) -> $t {
-            let n = samples.len() as f64;
-            let sum = samples.iter().fold(0.0, |sum, s| sum + s.to_f64());
-            let mean = if sum.is_finite() { sum / n } else { samples.iter().fold(0.0, |sum, s| sum + s.to_f64() / n) };
-            <$t as Sample>::from_f64(mean)
+            float_mean::mean(samples)
         }
     })*};
 }
