@@ -61,6 +61,20 @@ fn every_kind_of_job_keeps_to_its_budget_and_its_plan() {
             within(&folder, &pyramid, 64, threads, Some("p.tif"));
             within(&folder, &pyramid, 256, threads, Some("p.tif"));
         }
+        // By way of a spill file; a text of a TIFF, which ends with a copy.
+        folder.ok(&[
+            "convert",
+            "noise.npy",
+            "s.tif",
+            "-q",
+            "--co",
+            "TILED=NO",
+            "--co",
+            "COMPRESS=DEFLATE",
+            "--overwrite",
+        ]);
+        within(&folder, &["convert", "s.tif", "t.tif", "--rotate", "90"], 64, threads, Some("t.tif"));
+        within(&folder, &["encode", "noise.npy", "t.txt", "--to", "tiff"], 64, threads, Some("t.txt"));
         within(&folder, &["pyramid", "noise.npy", "p.dzi"], 128, threads, Some("p.dzi"));
         let tiles = std::fs::read_dir(folder.path("p_files")).unwrap();
         assert_eq!(tiles.count(), 13);
@@ -132,7 +146,7 @@ fn a_budget_that_is_too_small_says_who_set_it() {
         ("OUTCROP_MEMORY", "1KiB", "(OUTCROP_MEMORY; raise --memory)"),
         ("SLURM_MEM_PER_NODE", "1", "(80 % of Slurm's memory per task; raise --memory)"),
     ] {
-        let mut command = folder.command(&["stats", "a.npy"]);
+        let mut command = folder.command(&["convert", "a.npy", "c.raw"]);
         command.env(name, value);
         let outcome = crate::util::finish(command);
         assert_eq!(outcome.code, Some(5), "{}", outcome.stderr);
