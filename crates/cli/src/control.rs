@@ -18,14 +18,18 @@ use crate::table::bytes;
 /// Bytes at the start of an input that must be the same for a checkpoint to be of it.
 const HEAD: u64 = 64 << 10;
 
-/// The checkpoint that was asked for. `options` are those that change the result, as text.
+/// The checkpoint that was asked for. `options` are the command's name and the options that change the result, as text.
 pub(crate) fn checkpoint(
     running: &Running,
     inputs: &[&Path],
     options: &str,
 ) -> outcrop::Result<Option<Checkpoint>> {
     let Some(path) = &running.checkpoint else { return Ok(None) };
-    let mut facts = vec![("the command and its options".to_string(), options.to_string())];
+    let (command, options) = options.split_once(' ').unwrap_or((options, ""));
+    let mut facts = vec![
+        ("the command".to_string(), command.to_string()),
+        (outcrop::CHECKPOINT_OPTIONS.to_string(), options.to_string()),
+    ];
     let halves: Vec<_> = inputs.iter().filter_map(|input| outcrop::other_file(input)).collect();
     for (number, input) in (1..).zip(inputs.iter().copied().chain(halves.iter().map(|half| &**half))) {
         let what = |what: &str| format!("{what} of input {number} ({})", input.display());

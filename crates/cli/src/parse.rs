@@ -1,8 +1,8 @@
 //! The small languages of option values: shapes, windows, lists of channels, nodata.
 
 use outcrop::{
-    ByteOrder, DataType, Extent, HistogramSpec, InputFormat, Interleave, Method, Op, OutputFormat, Over,
-    PercentileSpec, Rect, Value,
+    ByteOrder, DataType, Extent, HistogramSpec, InputFormat, Interleave, MOST_THREADS, Method, Op,
+    OutputFormat, Over, PercentileSpec, Rect, Value,
 };
 
 /// Parts of a list of whole numbers.
@@ -329,8 +329,8 @@ pub(crate) fn value(text: &str) -> Result<Value, String> {
 /// A number of threads.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(n) if (1..=4096).contains(&n) => Ok(n),
-        _ => Err(format!("expected a number of threads from 1 to 4096, found `{text}`")),
+        Ok(n) if (1..=MOST_THREADS).contains(&n) => Ok(n),
+        _ => Err(format!("expected a number of threads from 1 to {MOST_THREADS}, found `{text}`")),
     }
 }
 

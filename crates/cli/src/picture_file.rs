@@ -1,13 +1,15 @@
 //! A small file that a command makes in memory: it has its name when it is whole, or goes to standard output.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use outcrop::{Error, Output, OutputFormat, PartialFile, PictureFormat};
 
 /// A file that was started.
 pub(crate) enum PictureFile {
     File(Box<PartialFile>),
+    /// It exists; perhaps because a run that was killed has made it.
+    Existing(PathBuf, Error),
     Stdout,
 }
 
@@ -26,6 +28,19 @@ impl PictureFile {
         }
     }
 
+    /// The same for a run that goes on from a checkpoint: a file of that name will do, if it is the one that would be made.
+    ///
+    /// # Errors
+    /// As [`create`](PictureFile::create).
+    pub(crate) fn resume(output: &Output) -> outcrop::Result<PictureFile> {
+        match (PictureFile::create(output), &output.path) {
+            (Err(exists @ Error::Usage(_)), Some(path)) if path.is_file() => {
+                Ok(PictureFile::Existing(path.clone(), exists))
+            }
+            (file, _) => file,
+        }
+    }
+
     /// Writes all of it, and gives the file its name.
     ///
     /// # Errors
@@ -36,6 +51,10 @@ impl PictureFile {
                 let mut out = std::io::stdout().lock();
                 out.write_all(bytes).and_then(|()| out.flush())?;
             }
+            PictureFile::Existing(path, exists) => match std::fs::read(path) {
+                Ok(found) if found == bytes => {}
+                _ => return Err(exists.into()),
+            },
             PictureFile::File(mut file) => {
                 file.ensure_space(bytes.len() as u64, true)?;
                 file.file().write_all_at(bytes, 0)?;

@@ -61,6 +61,20 @@ fn every_kind_of_job_keeps_to_its_budget_and_its_plan() {
             within(&folder, &pyramid, 64, threads, Some("p.tif"));
             within(&folder, &pyramid, 256, threads, Some("p.tif"));
         }
+        // By way of a spill file; a text of a TIFF, which ends with a copy.
+        folder.ok(&[
+            "convert",
+            "noise.npy",
+            "s.tif",
+            "-q",
+            "--co",
+            "TILED=NO",
+            "--co",
+            "COMPRESS=DEFLATE",
+            "--overwrite",
+        ]);
+        within(&folder, &["convert", "s.tif", "t.tif", "--rotate", "90"], 64, threads, Some("t.tif"));
+        within(&folder, &["encode", "noise.npy", "t.txt", "--to", "tiff"], 64, threads, Some("t.txt"));
         within(&folder, &["pyramid", "noise.npy", "p.dzi"], 128, threads, Some("p.dzi"));
         let tiles = std::fs::read_dir(folder.path("p_files")).unwrap();
         assert_eq!(tiles.count(), 13);

@@ -3,6 +3,7 @@
  *   fail=CALL:N   the Nth CALL (from 0) and all after it fail with EIO; SHIM_FIRED is created when one did
  *   interrupt     every other call fails with EINTR, and a timer interrupts those that wait, a thousand times a second
  *   slow:MILLIS   every write by position takes that long
+ *   end           the run is killed where it would remove its checkpoint (a file *.ckpt)
  *   clock         the time of day jumps by years, the monotonic clock back by hours
  *
  * Standard input, output and error are left alone. */
@@ -64,6 +65,11 @@ int fsync(int fd) { return fails("fsync", fd) ? -1 : NEXT(fsync)(fd); }
 int fdatasync(int fd) { return fails("fsync", fd) ? -1 : NEXT(fdatasync)(fd); }
 int ftruncate64(int fd, off64_t n) { return fails("ftruncate", fd) ? -1 : NEXT(ftruncate64)(fd, n); }
 int rename(const char *a, const char *b) { return fails("rename", -1) ? -1 : NEXT(rename)(a, b); }
+int unlink(const char *path) {
+    size_t length = strlen(path);
+    if (!strcmp(mode(), "end") && length > 5 && !strcmp(path + length - 5, ".ckpt")) kill(getpid(), SIGKILL);
+    return NEXT(unlink)(path);
+}
 int madvise(void *p, size_t n, int advice) {
     return advice == 22 /* MADV_POPULATE_READ */ && fails("madvise", -1) ? -1 : NEXT(madvise)(p, n, advice);
 }

@@ -1,7 +1,8 @@
 //! System calls that fail, are interrupted or tell another time: `shim.c` stands between the binary and the system.
 //! Needs Linux, glibc and a C compiler; where there is none the tests say so and pass.
 
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,10 @@ impl Shimmed {
 }
 
 /// Jobs of all kinds; each with its output, if it has one.
-const JOBS: [(&[&str], Option<&str>); 9] = [
+const JOBS: [(&[&str], Option<&str>); 12] = [
+    (&["convert", "in.tif", "out.png", "-q"], Some("out.png")),
+    (&["pyramid", "in.tif", "out.dzi", "-q"], Some("out.dzi")),
+    (&["encode", "in.tif", "out.txt", "--to", "tiff", "-q"], Some("out.txt")),
     (&["stats", "in.tif", "--json", "--io", "read"], None),
     (&["stats", "in.npy", "--json", "--io", "map"], None),
     (&["checksum", "in.npy", "--io", "read"], None),
@@ -97,7 +101,20 @@ fn wanted(shimmed: &Shimmed, args: &[&str], output: Option<&str>) -> (Vec<u8>, V
 
 fn taken(shimmed: &Shimmed, output: Option<&str>) -> Vec<u8> {
     let Some(output) = output else { return Vec::new() };
-    let bytes = shimmed.folder.read(output);
+    let mut bytes = shimmed.folder.read(output);
+    let tiles = shimmed.folder.path("out_files");
+    if output == "out.dzi" {
+        let list = |path: &Path| {
+            let mut paths: Vec<_> =
+                std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+            paths.sort();
+            paths
+        };
+        for tile in list(&tiles).iter().flat_map(|level| list(level)) {
+            bytes.extend(std::fs::read(tile).unwrap());
+        }
+        std::fs::remove_dir_all(tiles).unwrap();
+    }
     std::fs::remove_file(shimmed.folder.path(output)).unwrap();
     let _ = std::fs::remove_file(shimmed.folder.path("out.hdr"));
     let _ = std::fs::remove_dir_all(shimmed.folder.path("out_files"));
@@ -253,6 +270,77 @@ fn a_clock_that_jumps_changes_nothing() {
             assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
             assert!(!outcome.stderr.contains("panicked"), "{args:?}: {}", outcome.stderr);
             assert!((outcome.stdout, taken(&shimmed, output)) == right, "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_before_it_removes_its_checkpoint_ends_well_when_begun_again() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    let more: [(&[&str], Option<&str>); 3] = [
+        (&["preview", "in.tif", "out.png", "-q"], Some("out.png")),
+        (&["reduce", "mean", "in.tif", "out.npy", "--over", "y", "-q"], Some("out.npy")),
+        (&["encode", "in.tif", "out.txt", "--to", "tiff", "--data-uri", "-q"], Some("out.txt")),
+    ];
+    for (args, output) in JOBS.into_iter().chain(more) {
+        let right = wanted(&shimmed, args, output);
+        let args = [args, &["--checkpoint", "run.ckpt"]].concat();
+        let killed = shimmed.run("end", &args);
+        assert_eq!(killed.code, None, "{args:?}: {}", killed.stderr);
+        assert!(shimmed.folder.names().contains(&"run.ckpt".to_string()), "{args:?}");
+        let again = shimmed.folder.run(&args);
+        assert_eq!(again.code, Some(0), "{args:?}: {}", again.stderr);
+        assert!((again.stdout, taken(&shimmed, output)) == right, "{args:?}");
+        assert_eq!(shimmed.folder.names(), ["in.npy", "in.tif", "shim.so"], "{args:?}");
+    }
+}
+
+#[test]
+fn another_file_under_the_name_of_a_text_or_a_picture_that_is_gone_on_with_stays_as_it_is() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    let folder = &shimmed.folder;
+    for args in [
+        &["encode", "in.tif", "out", "--to", "tiff", "-q", "--checkpoint", "run.ckpt"][..],
+        &["preview", "in.tif", "out", "--to", "png", "-q", "--checkpoint", "run.ckpt"],
+    ] {
+        assert_eq!(shimmed.run("end", args).code, None);
+        let mut bytes = folder.read("out");
+        *bytes.last_mut().unwrap() ^= 1;
+        folder.write("out", &bytes);
+        let refused = folder.run(args);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains("out exists (use --overwrite)"), "{}", refused.stderr);
+        assert!(folder.read("out") == bytes && folder.path("run.ckpt").exists());
+        std::fs::remove_file(folder.path("out")).unwrap();
+        folder.ok(args);
+        std::fs::remove_file(folder.path("out")).unwrap();
+    }
+}
+
+#[test]
+fn a_signal_during_the_copy_that_ends_a_cog_leaves_nothing_or_a_checkpoint() {
+    let Some(shimmed) = Shimmed::new() else { return };
+    let folder = &shimmed.folder;
+    let args = ["convert", "in.tif", "out.tif", "--cog", "--co", "BLOCKSIZE=64"];
+    let right = wanted(&shimmed, &[&args[..], &["-q"]].concat(), Some("out.tif"));
+    let before = folder.names();
+    for (saved, code) in [(&[][..], 143), (&["--checkpoint", "run.ckpt"], 75)] {
+        let args = [&args[..], saved].concat();
+        let told = [&args[..], &["--progress", "json"]].concat();
+        let mut child = shimmed.command("slow:4", &told).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains("\"copy\"")), "{args:?}: no copy");
+        // SAFETY: kill takes two numbers; the child has not been waited for, so its number is still its own.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
+        let said: Vec<_> = lines.collect();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{args:?}: {said:?}");
+        if saved.is_empty() {
+            assert_eq!(folder.names(), before);
+        } else {
+            assert!(!folder.path("out.tif").exists());
+            folder.ok(&[&args[..], &["-q"]].concat());
+            assert!(taken(&shimmed, Some("out.tif")) == right.1);
+            assert_eq!(folder.names(), before);
         }
     }
 }

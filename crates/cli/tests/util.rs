@@ -116,10 +116,8 @@ impl Folder {
         let again = most("decode_amplification") * (1. + 1e-9);
         keeps("blocks decoded", number(&report, "blocks_decoded"), number(&report, "blocks") * again);
         let read = plans.iter().map(|plan| number(plan, "passes_at_most") * number(plan, "bytes_to_read"));
-        // The copy that ends a COG reads once what is written, and is in no plan.
-        let copied = if args.contains(&"--cog") { sum("bytes_to_write") } else { 0. };
         // Headers, tables and what the system says of the machine.
-        keeps("bytes read", number(&report, "read_bytes"), read.sum::<f64>() + copied + f64::from(1 << 20));
+        keeps("bytes read", number(&report, "read_bytes"), read.sum::<f64>() + f64::from(1 << 20));
         if let Some(output) = output {
             keeps("bytes written", self.path(output).metadata().unwrap().len() as f64, sum("bytes_to_write"));
         }

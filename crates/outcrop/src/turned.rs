@@ -103,6 +103,11 @@ impl<'a> Turned<'a> {
         Turned { inner, image, window, turn }
     }
 
+    /// For a source that is still to be written when the plan is made.
+    pub(crate) fn forget_stored_bytes(&mut self) {
+        self.image.stored_bytes = 0;
+    }
+
     /// The pixels of the inner source that a rectangle shows.
     fn place(&self, rect: Rect) -> Rect {
         let (transposed, rows_back, columns_back) = self.turn.parts();

@@ -168,9 +168,15 @@ impl Store {
             let read = unsafe {
                 libc::preadv2(self.file.as_raw_fd(), &into, 1, at as libc::off_t, libc::RWF_NOWAIT)
             };
-            read == 1
+            read == 1 || (read < 0 && is_refused() && self.is_in_memory())
         };
         self.check(offset, bytes).is_ok() && bytes > 0 && here(offset) && here(offset + bytes - 1)
+    }
+
+    /// Whether the file lies in memory anyway (tmpfs, which does not know of `RWF_NOWAIT`).
+    #[cfg(target_os = "linux")]
+    fn is_in_memory(&self) -> bool {
+        file_system(&self.file) == Some(TMPFS)
     }
 
     /// Not known here.
@@ -422,11 +428,26 @@ fn is_local(file: &File) -> bool {
         0x0116_1970,
         0x786f_4256,
     ];
+    file_system(file).is_some_and(|kind| !SHARED.contains(&kind))
+}
+
+#[cfg(target_os = "linux")]
+const TMPFS: u32 = 0x0102_1994;
+
+/// The number of the kind of file system that a file lies on.
+#[cfg(target_os = "linux")]
+fn file_system(file: &File) -> Option<u32> {
     // SAFETY: all-zero bytes are a valid statfs.
     let mut fs: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open and the pointer is to a live statfs.
     let known = unsafe { libc::fstatfs(file.as_raw_fd(), &mut fs) } == 0;
-    known && !SHARED.contains(&(fs.f_type as u32))
+    known.then_some(fs.f_type as u32)
+}
+
+/// Whether the last call failed because the file system does not know what was asked of it.
+#[cfg(target_os = "linux")]
+fn is_refused() -> bool {
+    std::io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -500,6 +521,19 @@ mod tests {
         store.read_ahead(290_000);
         f.as_file().set_len(1000).unwrap();
         assert!(!store.is_cached(0, 300_000));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_in_memory_is_cached_though_its_file_system_cannot_say() {
+        let Ok(mut f) = tempfile::NamedTempFile::new_in("/dev/shm") else { return };
+        f.write_all(&numbered(5000)).unwrap();
+        let store = Store::open(f.path(), IoMode::Read).unwrap();
+        if file_system(&store.file) != Some(TMPFS) {
+            eprintln!("/dev/shm is no tmpfs: skipped");
+            return;
+        }
+        assert!(store.is_cached(0, 5000) && !store.is_cached(0, 5001));
     }
 
     #[test]

@@ -25,6 +25,9 @@ const MOST_BYTES: u64 = 4 << 30;
 /// Things that must be equal for a checkpoint to be of the same run: a name for people, and the value.
 pub type Facts = Vec<(String, String)>;
 
+/// The name of the fact whose value is not for people: all options that change the result.
+pub const OPTIONS: &str = "the options";
+
 /// How a run is checkpointed.
 #[derive(Clone, Debug)]
 pub struct CheckpointOptions {
@@ -204,6 +207,9 @@ fn refuse(path: &Path, why: &str) -> Error {
 fn compare(path: &Path, saved: &Facts, ours: &Facts) -> Result<()> {
     let differs = saved.iter().zip(ours).find(|(a, b)| a != b);
     let why = match differs {
+        Some(((what, _), (other, _))) if what == other && what == OPTIONS => {
+            "its output or its options differ from those that it was begun with".into()
+        }
         Some(((what, was), (other, is))) if what == other => format!("{what} was {was} and is {is}"),
         Some(((what, _), (other, _))) => format!("it is about {what}, not {other}"),
         None if saved.len() != ours.len() => "it has other inputs".into(),
@@ -364,6 +370,14 @@ mod tests {
         assert!(Checkpoint::open(options("a")).is_ok());
         let text = Checkpoint::open(options("b")).unwrap_err().to_string();
         assert!(text.contains("input was a and is b") && text.contains("--checkpoint"), "{text}");
+        let begun = |options: &str| {
+            let facts = vec![(OPTIONS.to_string(), options.to_string())];
+            Checkpoint::open(CheckpointOptions { path: path.clone(), every: Duration::ZERO, facts })
+        };
+        fs::remove_file(&path).unwrap();
+        begun("Reading { level: 1 }").unwrap().stop().unwrap();
+        let text = begun("Reading { level: 2 }").unwrap_err().to_string();
+        assert!(text.contains("its options differ") && !text.contains('{'), "{text}");
         fs::write(&path, "hello").unwrap();
         assert!(Checkpoint::open(options("a")).unwrap_err().to_string().contains("not a checkpoint"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

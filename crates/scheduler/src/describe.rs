@@ -113,6 +113,40 @@ impl PlanFacts {
             limited_by,
         }
     }
+
+    /// The facts of a copy that ends an output: bytes read, written and held.
+    pub(crate) fn of_copy(
+        window: Rect,
+        (read, written, held): (u64, u64, u64),
+        runtime: &Runtime,
+    ) -> PlanFacts {
+        let options = runtime.options();
+        let budget_bytes = options.budget.total();
+        PlanFacts {
+            stage: "copy".into(),
+            passes: 1,
+            window,
+            grid: (1, 1),
+            chunk_shape: (window.height, window.width),
+            chunks: 1,
+            is_stream: true,
+            bytes: read,
+            bytes_to_read: read,
+            bytes_to_decode: 0,
+            bytes_to_write: Some(written),
+            variant: None,
+            amplification: 1.0,
+            chunk_bytes: held,
+            partial_bytes: 0,
+            least_bytes: held,
+            peak_bytes: held,
+            budget_bytes,
+            threads: options.threads,
+            workers: 1,
+            in_flight: 1,
+            limited_by: if held > budget_bytes { LimitedBy::DoesNotFit } else { LimitedBy::Chunks },
+        }
+    }
 }
 
 /// The least bytes that a pass needs, and the most that it takes where there is enough.

@@ -34,10 +34,10 @@ mod shape;
 mod work;
 
 pub use bad::BadBlock;
-pub use checkpoint::{Checkpoint, CheckpointOptions, Facts};
+pub use checkpoint::{Checkpoint, CheckpointOptions, Facts, OPTIONS as CHECKPOINT_OPTIONS};
 pub use describe::{LimitedBy, PlanFacts};
 pub use items::{ItemSink, Items, ItemsPlan};
-pub use machine::{Limits, parse_memory};
+pub use machine::{Limits, MOST_THREADS, parse_memory};
 pub use plan::{Input, Plan};
 pub use report::{LaneTime, Occupancy, Report, StageTime};
 pub use run::{Runtime, RuntimeOptions};

@@ -62,6 +62,10 @@ impl Least {
     }
 }
 
+/// The most threads that can be asked for.
+pub const MOST_THREADS: usize = 4096;
+const THREADS: &str = "a number from 1 to 4096";
+
 fn threads(
     flag: Option<usize>,
     env: Env<'_>,
@@ -73,16 +77,13 @@ fn threads(
         (Some(threads), _) => Some((threads as u64, "-j")),
         (None, Some(text)) => {
             let threads = text.trim().parse();
-            Some((
-                threads.map_err(|_| bad("OUTCROP_THREADS", &text, "a number of at least 1"))?,
-                "OUTCROP_THREADS",
-            ))
+            Some((threads.map_err(|_| bad("OUTCROP_THREADS", &text, THREADS))?, "OUTCROP_THREADS"))
         }
         (None, None) => None,
     };
     if let Some((threads, from)) = ordered {
-        if threads == 0 {
-            return Err(bad(from, "0", "a number of at least 1"));
+        if !(1..=MOST_THREADS as u64).contains(&threads) {
+            return Err(bad(from, &threads.to_string(), THREADS));
         }
         if let Some((quota, group)) = groups.cpus()
             && threads > quota

@@ -173,6 +173,9 @@ fn orders_that_make_no_sense_are_refused_by_name() {
     refused(Some(0), None, &[], "-j");
     refused(None, Some("lots"), &[], "--memory");
     refused(None, None, &[("OUTCROP_THREADS", "two")], "OUTCROP_THREADS");
+    for threads in ["0", "4097", "65535", "18446744073709551616"] {
+        refused(None, None, &[("OUTCROP_THREADS", threads)], "OUTCROP_THREADS");
+    }
     refused(None, None, &[("OUTCROP_MEMORY", "0")], "OUTCROP_MEMORY");
 }
 

@@ -158,6 +158,19 @@ impl Runtime {
         self.meter.time(Clock::Wall, || self.meter.time(Clock::Commit, work))
     }
 
+    /// Notes among the plans that an output is ended by a copy: so many bytes at most that are read and written, and held
+    /// of the budget.
+    pub fn plan_copy(&self, window: Rect, read: u64, written: u64, held: u64) {
+        self.note(PlanFacts::of_copy(window, (read, written, held), self));
+    }
+
+    fn note(&self, facts: PlanFacts) {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if plans.len() < MOST_PLANS {
+            plans.push(facts);
+        }
+    }
+
     /// Workers that the budget allows for a plan: fewer than the threads where partials are large.
     pub fn workers(&self, plan: &Plan) -> usize {
         self.workers_within(self.options.budget.total(), plan.chunk_bytes(), plan.partial_bytes())
@@ -316,11 +329,7 @@ impl Runtime {
         partial_bytes: u64,
         run: impl FnOnce(usize, &Saved<'_>) -> Result<R>,
     ) -> Result<R> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() < MOST_PLANS {
-            plans.push(PlanFacts::of(plan, self));
-        }
-        drop(plans);
+        self.note(PlanFacts::of(plan, self));
         if self.plans_only {
             return Err(Error::Cancelled);
         }

@@ -256,7 +256,7 @@ impl PartialFile {
         done
     }
 
-    fn publish_here(&mut self) -> Result<()> {
+    pub(crate) fn publish_here(&mut self) -> Result<()> {
         let io = |what: &str, e| Error::io(format!("{what} {}", self.path.display()), e);
         let Some(partial) = &self.partial else { return Ok(()) };
         self.file.file().sync_all().map_err(|e| io("write to disk", e))?;
@@ -265,7 +265,9 @@ impl PartialFile {
             return Err(Error::Usage(format!("{what}: nothing else may write it during a run")));
         }
         match self.overwrite {
-            Overwrite::Replace => fs::rename(partial, &self.path).map_err(|e| io("rename to", e))?,
+            Overwrite::Replace => {
+                uninterrupted(|| fs::rename(partial, &self.path)).map_err(|e| io("rename to", e))?
+            }
             Overwrite::Refuse => match sys::rename_no_replace(partial, &self.path) {
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                     return Err(Error::Usage(format!(
@@ -297,6 +299,16 @@ impl Drop for PartialFile {
             let _ = fs::remove_file(partial);
         }
         self.spare();
+    }
+}
+
+/// Calls again what a signal has interrupted.
+fn uninterrupted(mut call: impl FnMut() -> std::io::Result<()>) -> std::io::Result<()> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
 use outcrop::{
-    CancelToken, Error, Image, Look, OpenOptions, Preview as Previewed, PreviewOptions, Region, Source,
+    CancelToken, Checkpoint, Error, Image, Look, OpenOptions, Preview as Previewed, PreviewOptions, Region,
+    Source,
 };
 
 use crate::args::{Preview, Terminal};
@@ -41,17 +42,17 @@ pub(crate) fn run(args: &Preview, cancel: &CancelToken) -> anyhow::Result<()> {
     let look =
         Look { stretch: args.stretch.clone(), joint: args.joint, gamma: args.gamma, colors: args.colormap };
     look.check(channels.len()).with_context(name)?;
-    let file = match &args.output {
-        Some(path) => {
-            let output = resolve::output(path, &args.target, &args.running, Some(&args.input))?;
-            Some(PictureFile::create(&output)?)
-        }
+    let output = match &args.output {
+        Some(path) => Some(resolve::output(path, &args.target, &args.running, Some(&args.input))?),
         None => None,
     };
     let mask = resolve::mask(&args.validity, &args.input, &args.reading, image)?;
     let what = format!("preview {:?} {:?} {:?} {most:?}", args.reading, args.raw.dtype, args.validity);
     let session =
         Session::begin(&args.running, cancel, &resolve::inputs(&args.input, &args.validity), &what)?;
+    let resumed = session.runtime.checkpoint().is_some_and(Checkpoint::is_resumed);
+    let open = if resumed { PictureFile::resume } else { PictureFile::create };
+    let file = output.as_ref().map(open).transpose()?;
     let options = PreviewOptions { most, validity: resolve::validity(&args.validity), mask: mask.get() };
     let work = || -> anyhow::Result<()> {
         let found = outcrop::preview(&session.runtime, &*source, &region, &options).with_context(name)?;

@@ -1,13 +1,19 @@
 //! [`encode`] and [`decode`]: an image or a file as base64, and base64 as a file.
 
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use base64::engine::general_purpose::STANDARD;
+use base64::read::DecoderReader;
 
 use outcrop_core::{CancelToken, DataType, Error, Event, Extent, Observer, Result, Source};
 use outcrop_ops::map::Convert;
 use outcrop_scheduler::{Checkpoint, Runtime};
 use outcrop_writer::tiff::Compression;
-use outcrop_writer::{Decoder, Format, OutputImage, PictureFormat, SharedText, Text, create_text};
+use outcrop_writer::{
+    Decoder, Format, OutputImage, Overwrite, PictureFormat, SharedText, Text, base64_len, create_text,
+};
 
 use super::convert::{ConvertOptions, convert};
 use super::write::Write;
@@ -80,23 +86,50 @@ pub fn encode(
     };
     let media_type = data_uri.then_some(media_type);
     if format == Format::Tiff {
-        let mut text = Text::create(output.target(), options.overwrite, media_type, false)?;
-        say(runtime, text.notices());
         if runtime.checkpoint().is_some() && output.path.is_none() {
             let what = "a pipe as output cannot be gone on with (leave out --checkpoint)";
             return Err(Error::Usage(what.into()));
         }
         let spill = Spill { path: spill_path(output)?, is_kept: runtime.checkpoint().is_some() };
+        let overwrite = options.overwrite;
+        let create = || -> Result<Text> {
+            let mut text = Text::create(output.target(), overwrite, media_type, false)?;
+            say(runtime, text.notices());
+            Ok(text)
+        };
+        let resumed = runtime.checkpoint().is_some_and(Checkpoint::is_resumed);
+        let there = output.path.as_deref().filter(|path| {
+            resumed && overwrite == Overwrite::Refuse && path.is_file() && spill.path.is_file()
+        });
+        let begun = if there.is_none() { Some(create()?) } else { None };
         let mut to = Output::new(&spill.path);
         to.options = options;
-        to.options.overwrite = outcrop_writer::Overwrite::Replace;
-        convert(runtime, source, region, &ConvertOptions::default(), &to)?;
+        to.options.overwrite = Overwrite::Replace;
+        let converted = convert(runtime, source, region, &ConvertOptions::default(), &to);
+        if runtime.is_planning() && matches!(converted, Err(Error::Cancelled)) {
+            let bound = runtime.plans().iter().filter_map(|plan| plan.bytes_to_write).fold(0, u64::max);
+            runtime.plan_copy(window, bound, text_bytes(bound), COPY_BYTES);
+        }
+        converted?;
         let io = |e| Error::io(format!("read {}", spill.path.display()), e);
-        let mut file = std::fs::File::open(&spill.path).map_err(io)?;
+        let mut file = File::open(&spill.path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
-        let encoded = runtime.end_output(|| copy(runtime, &mut file, Some(length), text))?;
+        runtime.plan_copy(window, length, text_bytes(length), COPY_BYTES);
+        let (bytes, characters) = runtime.end_output(|| {
+            let text = match (begun, there) {
+                (Some(text), _) => text,
+                (None, Some(path)) if is_text_of(runtime, path, &mut file, media_type)? => {
+                    let characters = std::fs::metadata(path).map_err(io)?.len();
+                    return Ok((length, characters));
+                }
+                (None, _) => create()?,
+            };
+            copy(runtime, &mut file, Some(length), text).map(|encoded| (encoded.bytes, encoded.characters))
+        })?;
+        // Before the file that the text was made of: as long as there is a checkpoint, it can be gone on with.
+        runtime.checkpoint().map_or(Ok(()), Checkpoint::complete)?;
         spill.remove();
-        return Ok(Encoded { is_lossless, ..encoded });
+        return Ok(Encoded { is_lossless, bytes, characters });
     }
     options.resume = runtime.checkpoint().and_then(Checkpoint::output_state);
     let mut text = Text::create(output.target(), options.overwrite, media_type, options.resume.is_some())?;
@@ -160,6 +193,38 @@ pub fn decode(
     }
     each_piece(from, cancel, |piece| decoder.put(piece))?;
     decoder.finish()
+}
+
+/// Whether the text that stands under the output's name is that of a file: a run that was killed has published it.
+fn is_text_of(
+    runtime: &Runtime,
+    path: &Path,
+    from: &mut (impl Read + Seek),
+    media_type: Option<&str>,
+) -> Result<bool> {
+    let options = runtime.options();
+    let _permit = options.budget.take(COPY_BYTES, &options.cancel)?;
+    let io = |e| Error::io(format!("read {}", path.display()), e);
+    let mut text = BufReader::with_capacity(PIECE, File::open(path).map_err(io)?);
+    let wanted = media_type.map_or(String::new(), |media_type| format!("data:{media_type};base64,"));
+    let mut head = vec![0; wanted.len()];
+    let mut same = text.read_exact(&mut head).is_ok() && head == wanted.as_bytes();
+    let mut decoded = DecoderReader::new(text, &STANDARD);
+    let mut found = vec![0; PIECE];
+    each_piece(from, &options.cancel, |piece| {
+        let found = &mut found[..piece.len()];
+        same = same && decoded.read_exact(found).is_ok() && *found == *piece;
+        Ok(())
+    })?;
+    same = same && decoded.read(&mut [0]).is_ok_and(|more| more == 0);
+    from.rewind().map_err(|e| Error::io("read the file again", e))?;
+    Ok(same)
+}
+
+/// Characters of a data URI of so many bytes, at most.
+fn text_bytes(bytes: u64) -> u64 {
+    const HEAD: u64 = 64;
+    base64_len(bytes).saturating_add(HEAD)
 }
 
 fn copy(runtime: &Runtime, from: &mut dyn Read, length: Option<u64>, mut text: Text) -> Result<Encoded> {

@@ -27,15 +27,18 @@ pub(super) fn turning(
     output: &Output,
     run: impl FnOnce(&dyn Source, Rect, Channels) -> Result<()>,
 ) -> Result<()> {
-    let turned = |source: &dyn Source, window: Rect, channels: Channels| {
-        let turned = Turned::new(source, window, turn);
+    let turned = |source: &dyn Source, window: Rect, channels: Channels, is_spilled: bool| {
+        let mut turned = Turned::new(source, window, turn);
+        if is_spilled {
+            turned.forget_stored_bytes();
+        }
         let whole = outcrop_core::Source::image(&turned).extent.rect();
         run(&turned, whole, channels)
     };
     let strips = matches!(source.image().layout, BlockLayout::Strips { whole: true, .. });
     let streams = source.order() == Order::Sequential;
     if !(strips || streams) || turn.streams() {
-        return turned(source, window, channels);
+        return turned(source, window, channels, false);
     }
     if runtime.checkpoint().is_some() {
         return Err(Error::Usage(
@@ -47,7 +50,7 @@ pub(super) fn turning(
     let spill = Spill::write(runtime, source, window, channels, output)?;
     let pixels = spill.open()?;
     let extent = pixels.image().extent;
-    turned(&*pixels, extent.rect(), Channels::all(extent.channels))
+    turned(&*pixels, extent.rect(), Channels::all(extent.channels), true)
 }
 
 /// Pixels in tiles, in a file beside the output that goes away when this is dropped.
@@ -73,7 +76,11 @@ impl Spill {
         let map = Convert::new(dtype, extent.channels);
         let inputs = [Input { source, channels }];
         let plan = Plan::write("spill", &inputs, window, None, (dtype, extent.channels), &*sink)?;
-        runtime.write(&plan, &inputs, &map, sink)?;
+        match runtime.write(&plan, &inputs, &map, sink) {
+            // The pass that reads it is planned too.
+            Err(Error::Cancelled) if runtime.is_planning() => {}
+            done => done?,
+        }
         Ok(Spill(file))
     }
 

@@ -182,8 +182,15 @@ impl Opened<'_> {
         match to {
             To::Image(sink) => job.pass(runtime, map, sink, passes),
             To::Pyramid(pyramid, halve) => {
-                job.levels(runtime, map, &pyramid, &halve, passes)?;
+                let done = job.levels(runtime, map, &pyramid, &halve, passes);
+                let planned = runtime.is_planning() && matches!(done, Err(Error::Cancelled));
+                if pyramid.is_copied() && (planned || done.is_ok()) {
+                    let bound = pyramid.bytes_bound();
+                    runtime.plan_copy(job.window, bound, bound, pyramid.copy_bytes());
+                }
+                done?;
                 let options = runtime.options();
+                let _permit = options.budget.take(pyramid.copy_bytes(), &options.cancel)?;
                 runtime.end_output(|| pyramid.finish(&*options.observer, &options.cancel))
             }
             To::DeepZoom(tiles) if tiles.is_published() => Ok(()),

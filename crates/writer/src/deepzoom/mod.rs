@@ -237,11 +237,16 @@ impl DeepZoom {
             encoder.check_complete(level)?;
         }
         let description = self.description();
-        let Made { mut folder, descriptor, .. } = Arc::into_inner(self.made)
+        let Made { mut folder, mut descriptor, .. } = Arc::into_inner(self.made)
             .ok_or_else(|| Error::Panic("a DeepZoom image was finished before its sinks".into()))?;
         descriptor.file().write_all_at(description.as_bytes(), 0)?;
         folder.publish()?;
-        descriptor.publish().inspect_err(|_| folder.withdraw())
+        let done = descriptor.publish_here();
+        // It may have its name though it is an error: the folder that both are in could not be made durable.
+        if done.is_err() && !descriptor.is_published() {
+            folder.withdraw();
+        }
+        done
     }
 
     fn description(&self) -> String {

@@ -234,6 +234,22 @@ impl TiffPyramid {
         file.map_or_else(PathBuf::new, |file| file.partial_path().unwrap_or(file.path()).to_path_buf())
     }
 
+    /// Whether [`finish`](TiffPyramid::finish) copies all blocks.
+    pub fn is_copied(&self) -> bool {
+        self.shared.cloud.is_some()
+    }
+
+    /// Bytes that the copy holds in memory; 0 without one.
+    pub fn copy_bytes(&self) -> u64 {
+        let tables = (PLACES * 32).saturating_add(2 * FRAME);
+        if self.is_copied() { self.block_bytes().min(COPY_BYTES as u64).saturating_add(tables) } else { 0 }
+    }
+
+    /// The most bytes that the file takes.
+    pub fn bytes_bound(&self) -> u64 {
+        self.shared.bound
+    }
+
     /// The sink of a level's pixels. It writes that level and, where there is one, the next.
     ///
     /// # Errors
