@@ -53,7 +53,8 @@ fn every_turn_of_every_layout_is_that_of_numpy() {
     for name in ["a.npy", "tiles.tif", "strips.tif", "one.tif", "planar.tif"] {
         for (turn, wanted) in &turns {
             for out in ["o.raw", "o.tif"] {
-                folder.ok(&[&["convert", name, out, "--overwrite", "--chunk", "20,10"][..], turn].concat());
+                let args = [&["convert", name, out, "--overwrite", "--chunk", "20,10"][..], turn].concat();
+                folder.as_planned(&args, Some(out));
                 let found = if out == "o.raw" {
                     folder.read(out)
                 } else {
@@ -75,6 +76,16 @@ fn a_window_is_cut_before_it_is_turned() {
     folder.ok(&["convert", "a.npy", "o.raw", "--rotate", "90", "--window", "3,5,20,10", "--channels", "2"]);
     let wanted: Vec<u8> = (0..200).map(|i| sample(5 + 9 - i % 10, 3 + i / 10, 1)).collect();
     assert_eq!(folder.read("o.raw"), wanted);
+    // What is decoded is planned too, wherever blocks end.
+    folder.ok(&["convert", "a.npy", "a.tif", "--co", "COMPRESS=LZW", "--co", "BLOCKSIZE=16"]);
+    for turn in ["--rotate=90", "--rotate=180", "--rotate=270", "--flip=h", "--flip=v", "--transpose"] {
+        for window in ["0,0,50,70", "3,5,20,10", "17,20,30,40", "16,32,16,16", "33,1,17,69"] {
+            for chunk in [&[][..], &["--chunk", "16,16"], &["--chunk", "20,10"]] {
+                let args = ["convert", "a.tif", "o.raw", "--overwrite", turn, "--window", window];
+                folder.as_planned(&[&args, chunk].concat(), Some("o.raw"));
+            }
+        }
+    }
     folder.refused(2, &["convert", "a.npy", "p.raw", "--rotate", "45"]);
     folder.refused(2, &["convert", "a.npy", "p.raw", "--flip", "h", "--flip", "v"]);
 }

@@ -77,17 +77,28 @@ pub(crate) struct Turned<'a> {
     image: Image,
     window: Rect,
     turn: Turn,
+    /// Where the turned window begins in this image. Before it lies nothing that may be asked for: it is there so that blocks
+    /// begin at multiples of their size, as everywhere, also where they end at the border that comes first now.
+    corner: (u64, u64),
 }
 
 impl<'a> Turned<'a> {
     /// The window of the source, turned.
     pub(crate) fn new(inner: &'a dyn Source, window: Rect, turn: Turn) -> Turned<'a> {
         let mut image = inner.image().clone();
-        let (transposed, ..) = turn.parts();
-        (image.extent.height, image.extent.width) = match transposed {
-            true => (window.width, window.height),
-            false => (window.height, window.width),
+        let (transposed, rows_back, columns_back) = turn.parts();
+        let block = match image.layout {
+            BlockLayout::Tiles { height, width, .. } => (height, width),
+            BlockLayout::Strips { rows, .. } => (rows, 1),
+            _ => (1, 1),
         };
+        let rows = before(block.0, (window.y, window.bottom()), rows_back);
+        let columns = before(block.1, (window.x, window.right()), columns_back);
+        let corner = if transposed { (columns, rows) } else { (rows, columns) };
+        let (height, width) =
+            if transposed { (window.width, window.height) } else { (window.height, window.width) };
+        (image.extent.height, image.extent.width) =
+            (corner.0.saturating_add(height), corner.1.saturating_add(width));
         if transposed {
             image.layout = match image.layout {
                 BlockLayout::Tiles { height, width, planar } => {
@@ -100,7 +111,13 @@ impl<'a> Turned<'a> {
                 _ => BlockLayout::Columns,
             };
         }
-        Turned { inner, image, window, turn }
+        Turned { inner, image, window, turn, corner }
+    }
+
+    /// The turned window, all that this image shows.
+    pub(crate) fn window(&self) -> Rect {
+        let ((y, x), whole) = (self.corner, self.image.extent.rect());
+        Rect { y, x, height: whole.height - y, width: whole.width - x }
     }
 
     /// For a source that is still to be written when the plan is made.
@@ -111,7 +128,8 @@ impl<'a> Turned<'a> {
     /// The pixels of the inner source that a rectangle shows.
     fn place(&self, rect: Rect) -> Rect {
         let (transposed, rows_back, columns_back) = self.turn.parts();
-        let Rect { y, x, height, width } = rect;
+        let Rect { height, width, .. } = rect;
+        let (y, x) = (rect.y - self.corner.0, rect.x - self.corner.1);
         let (y, x, height, width) = if transposed { (x, y, width, height) } else { (y, x, height, width) };
         let y = if rows_back { self.window.height - y - height } else { y };
         let x = if columns_back { self.window.width - x - width } else { x };
@@ -121,6 +139,12 @@ impl<'a> Turned<'a> {
     fn request<'r>(&self, request: &Request<'r>) -> Request<'r> {
         Request { rect: self.place(request.rect), channels: request.channels }
     }
+}
+
+/// Samples of the first block of a turned axis that lie before the window, which is `from..to` in the inner image.
+fn before(block: u64, (from, to): (u64, u64), back: bool) -> u64 {
+    let block = block.max(1);
+    if back { to.next_multiple_of(block) - to } else { from % block }
 }
 
 fn turned<T: Sample>(mut view: ArrayView3<'_, T>, turn: Turn) -> Pixels<'_> {

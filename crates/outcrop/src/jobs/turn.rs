@@ -32,8 +32,7 @@ pub(super) fn turning(
         if is_spilled {
             turned.forget_stored_bytes();
         }
-        let whole = outcrop_core::Source::image(&turned).extent.rect();
-        run(&turned, whole, channels)
+        run(&turned, turned.window(), channels)
     };
     let strips = matches!(source.image().layout, BlockLayout::Strips { whole: true, .. });
     let streams = source.order() == Order::Sequential;
