@@ -106,7 +106,7 @@ impl Folder {
         keeps("budget", peak, number(&report, "budget_bytes"));
         keeps("bytes of the budget", number(&report, "most_budget_bytes"), peak);
         keeps("bytes resident", number(&report, "peak_resident_bytes"), peak + BESIDE as f64);
-        // Jobs that no plan knows of write what was reduced: their windows are others.
+        // Jobs that write what was reduced have other windows.
         for window in plans.iter().map(|plan| &plan["window"]) {
             let of =
                 |plans: &[Json]| plans.iter().filter(|p| p["window"] == *window).cloned().collect::<Vec<_>>();

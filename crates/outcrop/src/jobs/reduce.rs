@@ -129,7 +129,8 @@ pub struct Reduced {
     chunk: Option<(u64, u64)>,
 }
 
-/// Reduces a region over rows, columns or both, or over channels as well. Places count from the corner of the window.
+/// Reduces a region over rows, columns or both, or over channels as well. Places count from the corner of the window. Where
+/// the runtime only plans, there is no result, but its shape and type are those of the results.
 ///
 /// # Errors
 /// What the source or the budget answer; [`Error::Unsupported`] for the product of floats; [`Error::Cancelled`].
@@ -153,51 +154,62 @@ pub fn reduce_axes(
     let [height, width, depth] = over.shape(window, count);
     let plan = |chunk, bytes| Plan::reduce("reduce", &inputs, window, chunk, bytes);
     let mut passes = 1;
-    let values = match (op, over) {
-        (Op::Percentile(percentile, method), Over::Yx | Over::Yxc) => {
-            let spec = PercentileSpec { percentiles: vec![percentile.clone()], method: *method };
-            let pool = if over == Over::Yx { Pool::PerChannel } else { Pool::AllChannels };
-            let mut percentiles = Percentiles::new(pool, spec, validity)?;
-            passes = 0;
-            while let Some(pass) = percentiles.pass() {
-                passes += 1;
-                let plan = plan(region.chunk, pass.partial_bytes())?.with_passes(percentiles.passes());
-                let plan = plan.with_later_bytes(percentiles.later_bytes());
-                let partial = runtime.reduce(&plan, &inputs, &pass)?;
-                percentiles.absorb(partial)?;
-            }
-            percentiles.finish()?.concat()
-        }
-        (Op::Percentile(percentile, method), _) => {
-            let bytes = (image.dtype.bytes() as u64).saturating_mul(count);
-            let budget = runtime.options().budget.total();
-            let size = (window.height, window.width);
-            let mut lines = widest(over, size, bytes, budget);
-            let (kernel, plan) = loop {
-                let chunk = if over == Over::Y { (size.0.max(1), lines) } else { (lines, size.1.max(1)) };
-                // The plan may raise the chunk to whole blocks of the file.
-                let chunk = plan(Some(chunk), 0)?.grid().shape();
-                let validity = validity.clone();
-                let kernel = Lines::new(percentile.clone(), *method, over, window, validity, chunk)?;
-                let plan = plan(Some(chunk), kernel.partial_bytes())?;
-                let fits = plan.chunk_bytes().saturating_add(kernel.partial_bytes()) <= budget;
-                if fits || lines == 1 {
-                    break (kernel, plan);
+    let reduced = || -> Result<Vec<Option<Exact>>> {
+        Ok(match (op, over) {
+            (Op::Percentile(percentile, method), Over::Yx | Over::Yxc) => {
+                let spec = PercentileSpec { percentiles: vec![percentile.clone()], method: *method };
+                let pool = if over == Over::Yx { Pool::PerChannel } else { Pool::AllChannels };
+                let mut percentiles = Percentiles::new(pool, spec, validity)?;
+                passes = 0;
+                while let Some(pass) = percentiles.pass() {
+                    passes += 1;
+                    let plan = plan(region.chunk, pass.partial_bytes())?.with_passes(percentiles.passes());
+                    let plan = plan.with_later_bytes(percentiles.later_bytes());
+                    let partial = runtime.reduce(&plan, &inputs, &pass)?;
+                    percentiles.absorb(partial)?;
                 }
-                lines /= 2;
-            };
-            let partial = runtime.reduce(&plan, &inputs, &kernel)?;
-            kernel.finish(&partial)
+                percentiles.finish()?.concat()
+            }
+            (Op::Percentile(percentile, method), _) => {
+                let bytes = (image.dtype.bytes() as u64).saturating_mul(count);
+                let budget = runtime.options().budget.total();
+                let size = (window.height, window.width);
+                let mut lines = widest(over, size, bytes, budget);
+                let (kernel, plan) = loop {
+                    let chunk = if over == Over::Y { (size.0.max(1), lines) } else { (lines, size.1.max(1)) };
+                    // The plan may raise the chunk to whole blocks of the file.
+                    let chunk = plan(Some(chunk), 0)?.grid().shape();
+                    let validity = validity.clone();
+                    let kernel = Lines::new(percentile.clone(), *method, over, window, validity, chunk)?;
+                    let plan = plan(Some(chunk), kernel.partial_bytes())?;
+                    let fits = plan.chunk_bytes().saturating_add(kernel.partial_bytes()) <= budget;
+                    if fits || lines == 1 {
+                        break (kernel, plan);
+                    }
+                    lines /= 2;
+                };
+                let partial = runtime.reduce(&plan, &inputs, &kernel)?;
+                kernel.finish(&partial)
+            }
+            _ => {
+                let kernel = ReduceAxes::new(op.clone(), over, window, validity)?;
+                let partial =
+                    runtime.reduce(&plan(region.chunk, kernel.partial_bytes())?, &inputs, &kernel)?;
+                kernel.finish(&partial)
+            }
+        })
+    };
+    let extent = Extent::new(height, width, depth);
+    let values = match reduced() {
+        // What writes the results is planned too.
+        Err(Error::Cancelled) if runtime.is_planning() => {
+            vec![None; extent.samples().and_then(|n| n.try_into().ok()).unwrap_or(0)]
         }
-        _ => {
-            let kernel = ReduceAxes::new(op.clone(), over, window, validity)?;
-            let partial = runtime.reduce(&plan(region.chunk, kernel.partial_bytes())?, &inputs, &kernel)?;
-            kernel.finish(&partial)
-        }
+        reduced => reduced?,
     };
     Ok(Reduced {
         channels,
-        extent: Extent::new(height, width, depth),
+        extent,
         dtype: op.output(image.dtype, whole.then(|| over.count(window, count))),
         values,
         passes,
