@@ -138,6 +138,17 @@ impl Folder {
     }
 }
 
+/// Bytes that are free where a folder lies.
+pub(crate) fn free_space(folder: &Path) -> u64 {
+    let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: a path that ends in 0, and room for what is filled in.
+    assert_eq!(unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) }, 0);
+    // SAFETY: the call has filled it in.
+    let stat = unsafe { stat.assume_init() };
+    stat.f_bavail * stat.f_frsize
+}
+
 /// Runs a command to its end, but not for ever.
 pub(crate) fn finish(mut command: Command) -> Outcome {
     let mut child = command.spawn().unwrap();
