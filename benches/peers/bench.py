@@ -27,6 +27,8 @@ MIB = 1 << 20
 #: What outcrop may hold beside its budget (docs/memory.md), read beside its input (the system's files, its own libraries), and
 #: have the disk read beside that (the system reads ahead).
 BESIDE, OTHER_FILES, READ_AHEAD = 32 * MIB, MIB, 32 * MIB
+#: What it may write beside its output: the answer, and lines of progress.
+LINES = 64 << 10
 #: outcrop lists no more plans; of more files the bytes are not held against them.
 MOST_PLANS = 1000
 #: After that many seconds of the whole run nothing is repeated, so that it ends within 25 minutes.
@@ -80,7 +82,9 @@ def bounds_of(command):
         raise ValueError(f"--plan: {answer.stderr.strip()[-200:]}")
     plans = [json.loads(line)["plan"] for line in answer.stdout.splitlines()]
     plans = [plan for some in plans for plan in (some if isinstance(some, list) else [some])]
-    bounds = {"peak": (max(plan["peak_bytes"] for plan in plans) + BESIDE) / MIB, "read": None, "written": None}
+    # Of many files some are at work at once: each has its plan, and the budget holds for all.
+    peak = max(plan["peak_bytes"] for plan in plans) if len(plans) < MOST_PLANS else plans[0]["budget_bytes"]
+    bounds = {"peak": (peak + BESIDE) / MIB, "read": None, "written": None}
     written = [plan["bytes_to_write"] for plan in plans]
     if len(plans) < MOST_PLANS:
         bounds["read"] = sum(plan["bytes_to_read"] * plan["passes_at_most"] for plan in plans)
@@ -92,7 +96,7 @@ def breaches(run, bounds):
     """Where a run took more than its plan says."""
     if run.peak > bounds["peak"]:
         yield f"{run.peak:.1f} MiB resident, at most {bounds['peak']:.1f} planned"
-    for what, key, beside in [("read", "rchar", OTHER_FILES), ("read", "read_bytes", READ_AHEAD), ("written", "wchar", len(run.text))]:
+    for what, key, beside in [("read", "rchar", OTHER_FILES), ("read", "read_bytes", READ_AHEAD), ("written", "wchar", len(run.text) + LINES)]:
         if bounds[what] is not None and run.io.get(key, 0) > bounds[what] + beside:
             yield f"{run.io[key]} bytes {what} ({key}), at most {bounds[what]} planned"
 
