@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::run_control::{SAVED, killed, noise, saved_once};
 use crate::util::Folder;
@@ -103,18 +104,28 @@ fn an_unfinished_picture_that_was_changed_is_not_gone_on_with() {
     ] {
         let command = if output == "out.txt" { "encode" } else { "convert" };
         let args = [&[command, "in.tif", output], &SAVED[..]].concat();
-        // Killed when a few bands are there.
-        loop {
+        // Killed when a few bands are there; begun again where it ends before, or was ending.
+        let mut begun = 0;
+        while !folder.path(part).exists() {
+            begun += 1;
+            assert!(begun <= 50, "{output} was never caught unfinished");
+            let _ = std::fs::remove_file(folder.path(output));
+            let _ = std::fs::remove_file(folder.path("run.ckpt"));
             let mut child = saved_once(&folder, &args);
-            while std::fs::metadata(folder.path(part)).is_ok_and(|file| file.len() < 3000) {
-                std::thread::sleep(std::time::Duration::from_millis(1));
+            let mut wait = |enough: &dyn Fn() -> bool| {
+                while !enough() && child.try_wait().unwrap().is_none() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            };
+            let saved = || std::fs::metadata(folder.path("run.ckpt")).and_then(|file| file.modified()).ok();
+            wait(&|| std::fs::metadata(folder.path(part)).is_ok_and(|file| file.len() >= 3000));
+            // The second save from here knows of these bytes.
+            for _ in 0..2 {
+                let before = saved();
+                wait(&|| saved() != before);
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
             child.kill().unwrap();
-            if !child.wait().unwrap().success() {
-                break;
-            }
-            std::fs::remove_file(folder.path(output)).unwrap();
+            child.wait().unwrap();
         }
         let whole = folder.read(part);
         let mut bytes = whole.clone();
@@ -145,7 +156,7 @@ fn an_unfinished_deepzoom_image_that_lacks_a_tile_is_not_gone_on_with() {
     for _ in 0..50 {
         let mut child = saved_once(&folder, &args);
         while !is_begun(10) && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_micros(100));
+            std::thread::sleep(Duration::from_micros(100));
         }
         child.kill().unwrap();
         if !child.wait().unwrap().success() {
