@@ -43,6 +43,11 @@ impl Buffer {
         Ok(())
     }
 
+    /// Takes all bytes out of use, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
     /// Bytes in use.
     pub fn len(&self) -> usize {
         self.len

@@ -277,7 +277,8 @@ impl Source for RawSource {
         };
         let read = runs == 1 && self.store.is_better_read(run);
         let (stored_bytes, copied) = match (self.store.is_mapped() && !read, self.lendable) {
-            (false, _) => (packed, 0),
+            // The feeder reads into one buffer, a worker into another.
+            (false, _) => (packed, packed),
             (true, true) => (resident, 0),
             (true, false) => (resident, packed),
         };

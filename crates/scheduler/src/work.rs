@@ -28,15 +28,25 @@ pub(crate) struct Slot {
     _permit: Option<Permit>,
 }
 
-/// What a chunk needs only while a worker is at it: decoded pixels and those of a map.
+/// What a chunk needs only while a worker is at it: decoded pixels and those of a map, and stored bytes where it is the
+/// worker who reads them.
 ///
 /// There are as many as chunks are worked on at once, fewer than are in flight, and the one that was used last is used
 /// next: what it holds is still in a cache.
 #[derive(Default)]
 pub(crate) struct Desk {
-    /// For each input [`Scratch::decoded`] and [`Scratch::block`].
-    decoded: Vec<(Buffer, Buffer)>,
+    inputs: Vec<Near>,
     output: Buffer,
+}
+
+/// A desk's buffers for one input, in the place of those of its [`Scratch`].
+#[derive(Default)]
+struct Near {
+    decoded: Buffer,
+    block: Buffer,
+    stored: Buffer,
+    /// Whether `stored` changed places with the scratch's: the feeder had left nothing there.
+    lent: bool,
 }
 
 impl Slot {
@@ -54,6 +64,11 @@ impl Slot {
 
     /// Works on the chunk at `desk`, whose buffers are warm from the chunk before.
     pub(crate) fn at<R>(&mut self, desk: &mut Desk, work: impl FnOnce(&mut Slot) -> R) -> R {
+        desk.inputs.resize_with(self.scratches.len(), Default::default);
+        for (scratch, near) in self.scratches.iter().zip(&mut desk.inputs) {
+            near.lent = scratch.stored.is_empty();
+            near.stored.clear();
+        }
         self.swap(desk);
         let done = work(self);
         self.swap(desk);
@@ -61,10 +76,12 @@ impl Slot {
     }
 
     fn swap(&mut self, desk: &mut Desk) {
-        desk.decoded.resize_with(self.scratches.len(), Default::default);
-        for (scratch, (decoded, block)) in self.scratches.iter_mut().zip(&mut desk.decoded) {
-            std::mem::swap(&mut scratch.decoded, decoded);
-            std::mem::swap(&mut scratch.block, block);
+        for (scratch, near) in self.scratches.iter_mut().zip(&mut desk.inputs) {
+            std::mem::swap(&mut scratch.decoded, &mut near.decoded);
+            std::mem::swap(&mut scratch.block, &mut near.block);
+            if near.lent {
+                std::mem::swap(&mut scratch.stored, &mut near.stored);
+            }
         }
         std::mem::swap(&mut self.output, &mut desk.output);
     }

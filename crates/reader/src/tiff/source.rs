@@ -11,6 +11,7 @@ use super::copy::Palette;
 use super::giant::Streams;
 use super::ifd::TiffFile;
 use super::layout::{Layout, Place};
+use crate::store::MOST_READ;
 
 /// One page of a TIFF or BigTIFF at one level.
 pub struct TiffSource {
@@ -94,6 +95,19 @@ impl TiffSource {
             }
         }
         ranges
+    }
+
+    /// Whether stored bytes are read, though the file may be mapped: those of codecs always are, and of samples as they are what
+    /// is small. Planes of such samples can be lent from the map alone.
+    fn is_read(&self, ranges: &[(u64, u64)]) -> bool {
+        let store = &self.file.store;
+        match (store.is_mapped(), self.plain) {
+            (false, _) => true,
+            (true, true) => {
+                self.layout.planes == 1 && store.is_better_read(ranges.iter().map(|(_, bytes)| bytes).sum())
+            }
+            (true, false) => store.is_better_read(0),
+        }
     }
 
     /// The request in channels as they are stored: a palette has one.
@@ -233,6 +247,13 @@ impl Source for TiffSource {
             decoded.saturating_add(block.max(colours)).saturating_add(self.spec.scratch_bytes())
         };
         let stored_bytes = stored_bytes.saturating_add(gaps).saturating_mul(planes);
+        // The feeder reads into one buffer, a worker into another.
+        let again = match (self.file.store.is_mapped(), self.plain) {
+            (true, true) if layout.planes > 1 => 0,
+            (true, true) => stored_bytes.min(MOST_READ),
+            _ => stored_bytes,
+        };
+        let scratch_bytes = scratch_bytes.saturating_add(again);
         Ok(Cost { stored_bytes, scratch_bytes })
     }
 
@@ -240,13 +261,24 @@ impl Source for TiffSource {
         if self.streams.is_some() {
             return self.decode_into(request, scratch);
         }
-        self.file.store.fetch(&self.ranges(request), scratch)
+        let ranges = self.ranges(request);
+        if self.is_read(&ranges) {
+            self.file.store.fetch_or_leave(&ranges, scratch)
+        } else {
+            self.file.store.fetch(&ranges, scratch)
+        }
     }
 
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
         let [height, width, selected] =
             [request.rect.height as usize, request.rect.width as usize, request.channels.len()];
         let misfit = || Error::Format("samples are not aligned in memory".into());
+        if self.streams.is_none() {
+            let ranges = self.ranges(request);
+            if self.is_read(&ranges) {
+                self.file.store.read_left(&ranges, scratch)?;
+            }
+        }
         if let Some(lend) = self.lend(request, scratch) {
             let bytes = self.file.store.stored(scratch, lend.offset, lend.bytes)?;
             let backward = request.channels.as_step().is_some_and(|s| s.1 < 0);
@@ -270,7 +302,10 @@ impl Source for TiffSource {
 
     fn release(&self, request: &Request<'_>) {
         if self.streams.is_none() {
-            self.file.store.release(&self.ranges(request));
+            let ranges = self.ranges(request);
+            if !self.is_read(&ranges) {
+                self.file.store.release(&ranges);
+            }
         }
     }
 }
