@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::util::{Folder, npy, sparse};
+use crate::util::{Folder, PATIENCE, npy, sparse};
 
 /// Sends a signal to a child that we started.
 fn send(child: &Child, signal: i32) {
@@ -20,7 +20,7 @@ fn code(child: &mut Child) -> Option<i32> {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code();
         }
-        if started.elapsed() > Duration::from_secs(30) {
+        if started.elapsed() > PATIENCE {
             child.kill().unwrap();
             panic!("the run did not stop");
         }
@@ -39,7 +39,7 @@ fn stopped(signal: i32, times: usize) -> (Folder, Option<i32>, String) {
     let started = Instant::now();
     while !folder.names().iter().any(|name| name.contains("outcrop-part")) {
         assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
-        assert!(started.elapsed() < Duration::from_secs(30), "no partial file");
+        assert!(started.elapsed() < PATIENCE, "no partial file");
         std::thread::sleep(Duration::from_millis(2));
     }
     std::thread::sleep(Duration::from_millis(50));

@@ -124,6 +124,10 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] where the system refuses.
     pub fn complete(&self) -> Result<()> {
+        // What a process left that was killed while it saved; there is nothing to save any more.
+        if let Some(temporary) = temporary(&self.options.path) {
+            let _ = fs::remove_file(temporary);
+        }
         match fs::remove_file(&self.options.path) {
             Err(e) if e.kind() != ErrorKind::NotFound => {
                 Err(Error::io(format!("remove {}", self.options.path.display()), e))
@@ -234,13 +238,17 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Where a checkpoint is written before it has its name.
+fn temporary(path: &Path) -> Option<PathBuf> {
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(path.file_name()?);
+    hidden.push(".outcrop-save");
+    Some(path.with_file_name(hidden))
+}
+
 /// Writes a file so that at any moment the path holds the old bytes or the new ones, whole.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(".outcrop-save");
-    let temporary = path.with_file_name(hidden);
+    let temporary = temporary(path).ok_or(ErrorKind::InvalidFilename)?;
     let mut file = File::create(&temporary)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
@@ -358,6 +366,18 @@ mod tests {
         bad.extend(u64::MAX.to_le_bytes());
         bad.extend(crc32fast::hash(&bad).to_le_bytes());
         assert!(decode(&bad).unwrap_err().contains("cut short"));
+    }
+
+    #[test]
+    fn what_a_killed_save_left_goes_with_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.ckpt");
+        let checkpoint =
+            Checkpoint::open(CheckpointOptions { path, every: Duration::ZERO, facts: facts("a") }).unwrap();
+        checkpoint.stop().unwrap();
+        fs::write(folder.path().join(".run.ckpt.outcrop-save"), "half").unwrap();
+        checkpoint.complete().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
