@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::util::{Folder, Outcome, PATIENCE, finish};
+use crate::util::{Folder, Outcome, PATIENCE, but_progress, finish};
 
 /// Runs with the shim between.
 struct Shimmed {
@@ -221,7 +221,7 @@ fn an_input_that_is_cut_short_under_its_map_leaves_no_unfinished_output() {
     let input = std::fs::OpenOptions::new().write(true).open(shimmed.folder.path("in.npy")).unwrap();
     input.set_len(4096).unwrap();
     let outcome = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8(outcome.stderr).unwrap();
+    let stderr = but_progress(&String::from_utf8(outcome.stderr).unwrap());
     assert_eq!((outcome.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
     assert!(stderr.contains("in.npy: the file was cut short"), "{stderr}");
     assert_eq!(shimmed.folder.names(), before);

@@ -203,11 +203,19 @@ pub(crate) fn finish(mut command: Command) -> Outcome {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
+    let stderr = err.join().unwrap().unwrap();
+    let is_asked_for = command.get_args().any(|arg| arg == "--progress");
     Outcome {
         code: status.code(),
         stdout: out.join().unwrap().unwrap(),
-        stderr: err.join().unwrap().unwrap(),
+        stderr: if is_asked_for { stderr } else { but_progress(&stderr) },
     }
+}
+
+/// What was said on standard error but for the lines of progress, which a run of two seconds has: any, on a slow machine.
+pub(crate) fn but_progress(stderr: &str) -> String {
+    let is_progress = |line: &&str| line.contains(" %, ") && line.trim_end().ends_with("left");
+    stderr.split_inclusive('\n').filter(|line| !is_progress(line)).collect()
 }
 
 /// A `.npy` file, version 1, C order.
