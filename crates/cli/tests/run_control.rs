@@ -226,7 +226,8 @@ fn a_signal_with_a_checkpoint_exits_with_75_and_the_rest_is_done_later() {
     assert_eq!(finish(signalled).code, Some(75));
     // Another file than the one that the checkpoint is of.
     let refused = folder.refused(2, &[&args[..], &["--out-dtype", "f64"]].concat());
-    assert!(refused.contains("the checkpoint is of another run"), "{refused}");
+    let differs = "the checkpoint is of another run: --out-dtype was not given and is f64 (";
+    assert!(refused.contains(differs), "{refused}");
     folder.ok(&args);
     assert!(folder.read("found.npy") == folder.read("wanted.npy"));
 }
