@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use outcrop::{BadBlock, Checkpoint, CheckpointOptions, LimitedBy, PlanFacts, Runtime};
 use serde_json::{Value as Json, json};
 
-use crate::args::{PlanFormat, Running};
+use crate::args::{self, PlanFormat, Running};
 use crate::json::{self, SCHEMA};
 use crate::memory;
 use crate::table::bytes;
@@ -29,6 +29,7 @@ pub(crate) fn checkpoint(
     let mut facts = vec![
         ("the command".to_string(), command.to_string()),
         (outcrop::CHECKPOINT_OPTIONS.to_string(), options.to_string()),
+        (outcrop::CHECKPOINT_GIVEN.to_string(), args::given().to_string()),
     ];
     let halves: Vec<_> = inputs.iter().filter_map(|input| outcrop::other_file(input)).collect();
     for (number, input) in (1..).zip(inputs.iter().copied().chain(halves.iter().map(|half| &**half))) {

@@ -7,6 +7,10 @@ use crate::labels::{self, FAMILY};
 
 /// Space for the axes' numbers: left, top, right, bottom.
 const MARGINS: [usize; 4] = [64, 12, 24, 32];
+
+/// Rows and columns that [`axes`] adds.
+pub(crate) const AROUND: (u64, u64) = ((MARGINS[1] + MARGINS[3]) as u64, (MARGINS[0] + MARGINS[2]) as u64);
+
 const INK: RGBColor = RGBColor(40, 40, 40);
 
 /// Drawing over opaque pixels, which go back with the alpha that they had.

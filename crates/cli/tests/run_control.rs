@@ -22,69 +22,78 @@ pub(crate) fn noise() -> Folder {
     folder
 }
 
-/// Begins a run and waits until it has something to go on with.
-pub(crate) fn saved_once(folder: &Folder, args: &[&str]) -> std::process::Child {
-    let mut child = folder.command(args).spawn().unwrap();
-    while !folder.path("run.ckpt").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child
+/// A number below `most`, another one each time.
+fn random(most: u64) -> u64 {
+    RandomState::new().hash_one(0) % most
 }
 
-/// Up to `most` milliseconds, another number each time.
-fn moment(most: u64) -> Duration {
-    Duration::from_millis(RandomState::new().hash_one(0) % most)
-}
-
-/// Kills a run that many times and lets it end; what it prints, and how often it had something to go on with.
-pub(crate) fn killed(folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
-    killed_to((0, ""), folder, args, kills)
+/// Kills a run that many times, first at one of its saves, then at any moment, and lets it end. What it prints; `None`
+/// where nothing can be preloaded. `output` is what it makes, if it makes a file.
+pub(crate) fn killed(folder: &Folder, args: &[&str], output: Option<&str>, kills: usize) -> Option<Vec<u8>> {
+    killed_to((0, ""), folder, args, output, kills)
 }
 
 /// The same of a run that ends with that code and those words.
-fn killed_to(end: (i32, &str), folder: &Folder, args: &[&str], kills: usize) -> (Vec<u8>, usize) {
-    let (mut resumed, mut killed) = (0, 0);
+fn killed_to(
+    end: (i32, &str),
+    folder: &Folder,
+    args: &[&str],
+    output: Option<&str>,
+    kills: usize,
+) -> Option<Vec<u8>> {
+    let is_made = || output.is_some_and(|output| folder.path(output).exists());
+    // A run of fewer saves has one at least, when it begins.
+    if !folder.killed_at_save(1 + random(12) as usize, args, &[end.0])? {
+        output.inspect(|output| remove(folder, output));
+        assert!(folder.killed_at_save(1, args, &[])?);
+    }
+    let mut left = kills - 1;
     let ended = loop {
-        resumed += usize::from(folder.path("run.ckpt").exists());
-        if killed == kills {
+        if left == 0 {
             break finish(folder.command(args));
         }
         let mut child = folder.command(args).spawn().unwrap();
-        // At any moment, and every other time once there is something to go on with.
-        while killed % 2 == 1 && !folder.path("run.ckpt").exists() && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(moment(60));
+        std::thread::sleep(Duration::from_millis(random(60)));
         child.kill().unwrap();
-        let left = child.wait_with_output().unwrap();
-        if let Some(code) = left.status.code() {
+        let gone = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(gone.stderr).unwrap();
+        if let Some(code) = gone.status.code() {
             // A quick machine: it ended by itself.
-            let stderr = String::from_utf8(left.stderr).unwrap();
-            break Outcome { code: Some(code), stdout: left.stdout, stderr };
+            break Outcome { code: Some(code), stdout: gone.stdout, stderr };
         }
-        killed += 1;
+        if is_made() && !folder.path("run.ckpt").exists() {
+            // Killed when all was done: begun again, it would find its own output in its way.
+            break Outcome { code: Some(end.0), stdout: gone.stdout, stderr: end.1.into() };
+        }
+        left -= 1;
     };
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(end.0), end.1), "{args:?}");
     assert!(!folder.names().iter().any(|name| name.contains("ckpt") || name.contains("part")));
-    (ended.stdout, resumed)
+    Some(ended.stdout)
+}
+
+/// Removes an output, with its tiles where it has some.
+pub(crate) fn remove(folder: &Folder, output: &str) {
+    let _ = std::fs::remove_file(folder.path(output));
+    let _ = std::fs::remove_dir_all(folder.path(&output.replace(".dzi", "_files")));
 }
 
 fn survives(kills: usize) {
     let folder = noise();
     let stats = ["stats", "in.tif", "--json"];
     let wanted = folder.ok(&stats);
-    let (found, resumed) = killed(&folder, &[&stats[..], &SAVED].concat(), kills);
-    assert!(found == wanted && resumed >= 1, "{resumed} times gone on with");
+    let found = killed(&folder, &[&stats[..], &SAVED].concat(), None, kills);
+    assert!(found.is_none_or(|found| found == wanted));
 
     folder.ok(&["mean", "in.tif", "wanted.npy"]);
-    let (_, resumed) = killed(&folder, &[&["mean", "in.tif", "found.npy"], &SAVED[..]].concat(), kills);
-    assert!(folder.read("found.npy") == folder.read("wanted.npy") && resumed >= 1);
-
     folder.ok(&[&["convert", "in.tif", "wanted.tif"], &TILED[..], &["--chunk", "64,64"]].concat());
-    let convert = [&["convert", "in.tif", "found.tif"], &TILED[..], &SAVED[..]].concat();
-    let (_, resumed) = killed(&folder, &convert, kills);
-    assert!(folder.read("found.tif") == folder.read("wanted.tif") && resumed >= 1);
+    for args in
+        [&["mean", "in.tif", "found.npy"][..], &[&["convert", "in.tif", "found.tif"], &TILED[..]].concat()]
+    {
+        if killed(&folder, &[args, &SAVED[..]].concat(), Some(args[2]), kills).is_some() {
+            assert!(folder.read(args[2]) == folder.read(&args[2].replace("found", "wanted")), "{args:?}");
+        }
+    }
 }
 
 fn pyramids_survive(kills: usize) {
@@ -93,8 +102,9 @@ fn pyramids_survive(kills: usize) {
         let (wanted, found) = (format!("wanted{number}.tif"), format!("found{number}.tif"));
         folder.ok(&[&["pyramid", "in.tif", &wanted], &TILED[..], &["--chunk", "64,64", "-q"], more].concat());
         let pyramid = [&["pyramid", "in.tif", &found], &TILED[..], &SAVED[..], more].concat();
-        let (_, resumed) = killed(&folder, &pyramid, kills);
-        assert!(folder.read(&found) == folder.read(&wanted) && resumed >= 1, "{more:?}");
+        if killed(&folder, &pyramid, Some(&found), kills).is_some() {
+            assert!(folder.read(&found) == folder.read(&wanted), "{more:?}");
+        }
     }
 }
 
@@ -130,18 +140,9 @@ fn answers_survive(kills: usize) {
         let wanted = folder.run(answer);
         assert_eq!(wanted.code, Some(code), "{answer:?}: {}", wanted.stderr);
         let end = (code, wanted.stderr.as_str());
-        let mut resumed = 0;
-        // A run may be over before it is killed; then it is begun again.
-        for _ in 0..20 {
-            let (found, times) = killed_to(end, &folder, &[answer, &SAVED].concat(), kills);
-            // What was printed before a kill is printed again: answers are lines, each whole.
-            assert!(found == wanted.stdout, "{answer:?}");
-            resumed += times;
-            if resumed > 0 {
-                break;
-            }
-        }
-        assert!(resumed >= 1, "{answer:?} was never gone on with");
+        let found = killed_to(end, &folder, &[answer, &SAVED].concat(), None, kills);
+        // What was printed before a kill is printed again: answers are lines, each whole.
+        assert!(found.is_none_or(|found| found == wanted.stdout), "{answer:?}");
     }
 }
 
@@ -170,14 +171,9 @@ fn an_unfinished_pyramid_that_was_changed_is_not_gone_on_with() {
     for cog in [&[][..], &["--cog"]] {
         let args = [&["pyramid", "in.tif", "out.tif"], &TILED[..], &SAVED[..], cog].concat();
         let part = if cog.is_empty() { ".out.tif.outcrop-part" } else { ".out.tif.spill.outcrop-part" };
-        let stopped = || {
-            let mut child = saved_once(&folder, &args);
-            std::thread::sleep(Duration::from_millis(30));
-            child.kill().unwrap();
-            assert!(!child.wait().unwrap().success());
-            folder.read(part)
-        };
-        let whole = stopped();
+        let Some(killed) = folder.killed_at_save(10, &args, &[]) else { return };
+        assert!(killed);
+        let whole = folder.read(part);
         let spoilt = |at: usize| {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
@@ -226,13 +222,12 @@ fn a_signal_with_a_checkpoint_exits_with_75_and_the_rest_is_done_later() {
     let folder = noise();
     folder.ok(&["mean", "in.tif", "wanted.npy"]);
     let args = [&["mean", "in.tif", "found.npy"], &SAVED[..]].concat();
-    let mut child = saved_once(&folder, &args);
-    // SAFETY: kill takes two numbers; the child has not been waited for, so its number is still its own.
-    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
-    assert_eq!(child.wait().unwrap().code(), Some(75));
+    let Some(signalled) = folder.shimmed(&format!("save:3:{}", libc::SIGTERM), &args) else { return };
+    assert_eq!(finish(signalled).code, Some(75));
     // Another file than the one that the checkpoint is of.
     let refused = folder.refused(2, &[&args[..], &["--out-dtype", "f64"]].concat());
-    assert!(refused.contains("the checkpoint is of another run"), "{refused}");
+    let differs = "the checkpoint is of another run: --out-dtype was not given and is f64 (";
+    assert!(refused.contains(differs), "{refused}");
     folder.ok(&args);
     assert!(folder.read("found.npy") == folder.read("wanted.npy"));
 }
@@ -241,9 +236,7 @@ fn a_signal_with_a_checkpoint_exits_with_75_and_the_rest_is_done_later() {
 fn an_unfinished_output_that_was_changed_is_not_gone_on_with() {
     let folder = noise();
     let args = [&["convert", "in.tif", "out.tif"], &TILED[..], &SAVED[..]].concat();
-    let mut child = saved_once(&folder, &args);
-    child.kill().unwrap();
-    assert!(!child.wait().unwrap().success());
+    let Some(_) = folder.killed_at_save(2, &args, &[]) else { return };
     let mut bytes = folder.read(".out.tif.outcrop-part");
     bytes[5] ^= 1;
     folder.write(".out.tif.outcrop-part", &bytes);
@@ -315,9 +308,7 @@ fn a_checkpoint_knows_the_data_file_of_an_envi_input() {
     let folder = noise();
     folder.ok(&["convert", "in.npy", "cube.hdr"]);
     let args = [&["mean", "cube.hdr", "out.npy"], &SAVED[..]].concat();
-    let mut child = saved_once(&folder, &args);
-    child.kill().unwrap();
-    assert!(!child.wait().unwrap().success());
+    let Some(_) = folder.killed_at_save(2, &args, &[]) else { return };
     let mut samples = folder.read("cube.raw");
     samples[0] ^= 1;
     folder.write("cube.raw", &samples);

@@ -3,6 +3,8 @@
  *   fail=CALL:N   the Nth CALL (from 0) and all after it fail with EIO; SHIM_FIRED is created when one did
  *   interrupt     every other call fails with EINTR, and a timer interrupts those that wait, a thousand times a second
  *   slow:MILLIS   every write by position takes that long
+ *   save:N:SIGNAL that signal comes when the Nth save of a checkpoint (a file *.ckpt, from 1) is whole, and later saves take
+ *                 a tenth of a second each, so that the run is not over before it has heard
  *   end           the run is killed where it would remove its checkpoint (a file *.ckpt)
  *   clock         the time of day jumps by years, the monotonic clock back by hours
  *
@@ -64,10 +66,24 @@ ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at) {
 int fsync(int fd) { return fails("fsync", fd) ? -1 : NEXT(fsync)(fd); }
 int fdatasync(int fd) { return fails("fsync", fd) ? -1 : NEXT(fdatasync)(fd); }
 int ftruncate64(int fd, off64_t n) { return fails("ftruncate", fd) ? -1 : NEXT(ftruncate64)(fd, n); }
-int rename(const char *a, const char *b) { return fails("rename", -1) ? -1 : NEXT(rename)(a, b); }
-int unlink(const char *path) {
+static int is_checkpoint(const char *path) {
     size_t length = strlen(path);
-    if (!strcmp(mode(), "end") && length > 5 && !strcmp(path + length - 5, ".ckpt")) kill(getpid(), SIGKILL);
+    return length > 5 && !strcmp(path + length - 5, ".ckpt");
+}
+static void saved(void) {
+    static atomic_long saves;
+    char *rest;
+    long wanted = strtol(mode() + 5, &rest, 10), n = atomic_fetch_add(&saves, 1) + 1;
+    if (n == wanted) kill(getpid(), atoi(rest + 1));
+    if (n >= wanted) wait_millis(100);
+}
+int rename(const char *a, const char *b) {
+    int answer = fails("rename", -1) ? -1 : NEXT(rename)(a, b);
+    if (answer == 0 && !strncmp(mode(), "save:", 5) && is_checkpoint(b)) saved();
+    return answer;
+}
+int unlink(const char *path) {
+    if (!strcmp(mode(), "end") && is_checkpoint(path)) kill(getpid(), SIGKILL);
     return NEXT(unlink)(path);
 }
 int madvise(void *p, size_t n, int advice) {

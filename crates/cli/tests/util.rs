@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-/// No run of a test takes longer; one that does is killed and fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A run of a test that takes longer hangs: it is killed and fails. Far longer than any takes on a slow and busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a run may hold beside its budget: the program, stacks, small tables, what malloc keeps.
 const BESIDE: u64 = 32 << 20;
@@ -62,6 +62,36 @@ impl Folder {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// The same with `shim.c`, which says what a mode is, between the binary and the system. `None`, with a word, where
+    /// there is no glibc or no C compiler.
+    pub(crate) fn shimmed(&self, mode: &str, args: &[&str]) -> Option<Command> {
+        let shim = self.path("shim.so");
+        if !shim.exists() {
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim.c");
+            let mut cc = Command::new("cc");
+            cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).args([source, "-ldl"]);
+            let made = cc.output().is_ok_and(|made| made.status.success());
+            if !cfg!(all(target_os = "linux", target_env = "gnu")) || !made {
+                println!("no C compiler for the shim: skipped");
+                return None;
+            }
+        }
+        let mut command = self.command(args);
+        command.env("LD_PRELOAD", &shim).env("OUTCROP_SHIM", mode).env("SHIM_FIRED", self.path("fired"));
+        Some(command)
+    }
+
+    /// Kills a run when its checkpoint has been saved that many times. Whether it got as far; a shorter run must end
+    /// with one of `codes`. `None` as for [`shimmed`](Folder::shimmed).
+    pub(crate) fn killed_at_save(&self, saves: usize, args: &[&str], codes: &[i32]) -> Option<bool> {
+        let outcome = finish(self.shimmed(&format!("save:{saves}:{}", libc::SIGKILL), args)?);
+        match outcome.code {
+            None => Some(true),
+            Some(code) if codes.contains(&code) => Some(false),
+            Some(_) => panic!("outcrop {args:?}: {outcome:?}"),
+        }
     }
 
     /// Runs it to its end.
@@ -168,15 +198,24 @@ pub(crate) fn finish(mut command: Command) -> Outcome {
         }
         if started.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("{command:?} did not end");
+            child.wait().unwrap();
+            panic!("{command:?} did not end: {}", err.join().unwrap().unwrap());
         }
         std::thread::sleep(Duration::from_millis(2));
     };
+    let stderr = err.join().unwrap().unwrap();
+    let is_asked_for = command.get_args().any(|arg| arg == "--progress");
     Outcome {
         code: status.code(),
         stdout: out.join().unwrap().unwrap(),
-        stderr: err.join().unwrap().unwrap(),
+        stderr: if is_asked_for { stderr } else { but_progress(&stderr) },
     }
+}
+
+/// What was said on standard error but for the lines of progress, which a run of two seconds has: any, on a slow machine.
+pub(crate) fn but_progress(stderr: &str) -> String {
+    let is_progress = |line: &&str| line.contains(" %, ") && line.trim_end().ends_with("left");
+    stderr.split_inclusive('\n').filter(|line| !is_progress(line)).collect()
 }
 
 /// A `.npy` file, version 1, C order.

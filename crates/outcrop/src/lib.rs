@@ -76,8 +76,8 @@ pub use outcrop_reader::{
 };
 #[doc(no_inline)]
 pub use outcrop_scheduler::{
-    BadBlock, CHECKPOINT_OPTIONS, Checkpoint, CheckpointOptions, LimitedBy, Limits, MOST_THREADS, Occupancy,
-    Plan, PlanFacts, Report, Runtime, RuntimeOptions, parse_memory,
+    BadBlock, CHECKPOINT_GIVEN, CHECKPOINT_OPTIONS, Checkpoint, CheckpointOptions, LimitedBy, Limits,
+    MOST_THREADS, Occupancy, Plan, PlanFacts, Report, Runtime, RuntimeOptions, parse_memory,
 };
 #[doc(no_inline)]
 pub use outcrop_writer::{

@@ -5,6 +5,7 @@
 //! order in which they began: the facts of its plan, its finished chunks, the state of its kernel or output, and the
 //! bad blocks met. It is written to a temporary name, made durable, then renamed: it is whole or the one before.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ pub type Facts = Vec<(String, String)>;
 
 /// The name of the fact whose value is not for people: all options that change the result.
 pub const OPTIONS: &str = "the options";
+/// The name of the fact that is not compared, but says to people which of the options differ: a line for each that was
+/// given, its name, a tab and its value.
+pub const GIVEN: &str = "the command line";
 
 /// How a run is checkpointed.
 #[derive(Clone, Debug)]
@@ -124,6 +128,10 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] where the system refuses.
     pub fn complete(&self) -> Result<()> {
+        // What a process left that was killed while it saved; there is nothing to save any more.
+        if let Some(temporary) = temporary(&self.options.path) {
+            let _ = fs::remove_file(temporary);
+        }
         match fs::remove_file(&self.options.path) {
             Err(e) if e.kind() != ErrorKind::NotFound => {
                 Err(Error::io(format!("remove {}", self.options.path.display()), e))
@@ -185,8 +193,9 @@ impl Checkpoint {
 
     fn write(&self, jobs: &mut Jobs) -> Result<()> {
         let bytes = encode(&self.options.facts, &jobs.records);
-        replace(&self.options.path, &bytes)
-            .map_err(|e| Error::io(format!("save the checkpoint {}", self.options.path.display()), e))?;
+        replace(&self.options.path, &bytes).map_err(|e| {
+            Error::io(format!("save the checkpoint {} (--checkpoint)", self.options.path.display()), e)
+        })?;
         jobs.saved_at = Instant::now();
         Ok(())
     }
@@ -205,17 +214,42 @@ fn refuse(path: &Path, why: &str) -> Error {
 
 /// Names the first fact that differs.
 fn compare(path: &Path, saved: &Facts, ours: &Facts) -> Result<()> {
-    let differs = saved.iter().zip(ours).find(|(a, b)| a != b);
+    let differs = saved.iter().zip(ours).find(|(a, b)| a != b && (a.0 != GIVEN || b.0 != GIVEN));
     let why = match differs {
-        Some(((what, _), (other, _))) if what == other && what == OPTIONS => {
-            "its output or its options differ from those that it was begun with".into()
-        }
+        Some(((what, _), (other, _))) if what == other && what == OPTIONS => given_otherwise(saved, ours),
         Some(((what, was), (other, is))) if what == other => format!("{what} was {was} and is {is}"),
         Some(((what, _), (other, _))) => format!("it is about {what}, not {other}"),
         None if saved.len() != ours.len() => "it has other inputs".into(),
         None => return Ok(()),
     };
     Err(refuse(path, &format!("the checkpoint is of another run: {why}")))
+}
+
+/// Which options were given otherwise, with both values.
+fn given_otherwise(saved: &Facts, ours: &Facts) -> String {
+    let given = |facts: &Facts| -> BTreeMap<String, String> {
+        let lines = facts.iter().filter(|fact| fact.0 == GIVEN).flat_map(|fact| fact.1.lines());
+        lines
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    };
+    let (was, is) = (given(saved), given(ours));
+    let names: BTreeSet<_> =
+        was.keys().chain(is.keys()).filter(|&name| was.get(name) != is.get(name)).collect();
+    let value = |of: &BTreeMap<String, String>, name| match of.get(name).map(String::as_str) {
+        None => "not given".to_string(),
+        Some("") => "given".to_string(),
+        Some(value) => value.to_string(),
+    };
+    let differ =
+        names.iter().map(|&name| format!("{name} was {} and is {}", value(&was, name), value(&is, name)));
+    match differ.collect::<Vec<_>>() {
+        none if none.is_empty() => {
+            "its output or its options differ from those that it was begun with".into()
+        }
+        some => some.join("; "),
+    }
 }
 
 /// The file's bytes; `None` where there is none.
@@ -234,13 +268,17 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Where a checkpoint is written before it has its name.
+fn temporary(path: &Path) -> Option<PathBuf> {
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(path.file_name()?);
+    hidden.push(".outcrop-save");
+    Some(path.with_file_name(hidden))
+}
+
 /// Writes a file so that at any moment the path holds the old bytes or the new ones, whole.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(".outcrop-save");
-    let temporary = path.with_file_name(hidden);
+    let temporary = temporary(path).ok_or(ErrorKind::InvalidFilename)?;
     let mut file = File::create(&temporary)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
@@ -361,6 +399,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_save_left_goes_with_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.ckpt");
+        let checkpoint =
+            Checkpoint::open(CheckpointOptions { path, every: Duration::ZERO, facts: facts("a") }).unwrap();
+        checkpoint.stop().unwrap();
+        fs::write(folder.path().join(".run.ckpt.outcrop-save"), "half").unwrap();
+        checkpoint.complete().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_checkpoint_of_another_run_says_what_differs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.ckpt");
@@ -378,6 +428,22 @@ mod tests {
         begun("Reading { level: 1 }").unwrap().stop().unwrap();
         let text = begun("Reading { level: 2 }").unwrap_err().to_string();
         assert!(text.contains("its options differ") && !text.contains('{'), "{text}");
+        let begun = |options: &str, given: &str| {
+            let facts = [(OPTIONS, options), (GIVEN, given)].map(|(name, value)| (name.into(), value.into()));
+            Checkpoint::open(CheckpointOptions {
+                path: path.clone(),
+                every: Duration::ZERO,
+                facts: facts.into(),
+            })
+        };
+        fs::remove_file(&path).unwrap();
+        begun("1", "--level\t1\n--unique\t").unwrap().stop().unwrap();
+        // Said otherwise, and meant the same.
+        assert!(begun("1", "--level\t01\n--unique\t").is_ok());
+        let text = begun("2", "--level\t2\n--gamma\t3").unwrap_err().to_string();
+        let named =
+            "--gamma was not given and is 3; --level was 1 and is 2; --unique was given and is not given";
+        assert!(text.contains(named), "{text}");
         fs::write(&path, "hello").unwrap();
         assert!(Checkpoint::open(options("a")).unwrap_err().to_string().contains("not a checkpoint"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -34,7 +34,9 @@ mod shape;
 mod work;
 
 pub use bad::BadBlock;
-pub use checkpoint::{Checkpoint, CheckpointOptions, Facts, OPTIONS as CHECKPOINT_OPTIONS};
+pub use checkpoint::{
+    Checkpoint, CheckpointOptions, Facts, GIVEN as CHECKPOINT_GIVEN, OPTIONS as CHECKPOINT_OPTIONS,
+};
 pub use describe::{LimitedBy, PlanFacts};
 pub use items::{ItemSink, Items, ItemsPlan};
 pub use machine::{Limits, MOST_THREADS, parse_memory};

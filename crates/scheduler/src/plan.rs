@@ -120,6 +120,12 @@ impl Plan {
         self
     }
 
+    /// Says how many bytes are written at most of what was reduced, by whoever asked for it.
+    pub fn with_written_bytes(mut self, most: u64) -> Plan {
+        self.output_bound = Some(most);
+        self
+    }
+
     /// Says how many bytes a partial of the passes that follow has at most: what does not fit is then known before the
     /// first.
     pub fn with_later_bytes(mut self, most: u64) -> Plan {
@@ -241,9 +247,9 @@ impl Plan {
         self.stored_bound
     }
 
-    /// Bytes that the output takes at most: 0 for jobs that write nothing, `None` where the sink cannot say.
+    /// Bytes that the output takes at most: 0 for jobs of which nothing is written, `None` where the sink cannot say.
     pub fn bytes_to_write(&self) -> Option<u64> {
-        if self.output.is_some() { self.output_bound } else { Some(0) }
+        if self.output.is_some() { self.output_bound } else { Some(self.output_bound.unwrap_or(0)) }
     }
 
     /// The variant of the output's format that was chosen, where there are several.

@@ -166,7 +166,7 @@ impl Runtime {
 
     fn note(&self, facts: PlanFacts) {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() < MOST_PLANS {
+        if self.is_planning() || plans.len() < MOST_PLANS {
             plans.push(facts);
         }
     }

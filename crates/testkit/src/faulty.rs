@@ -1,11 +1,12 @@
 //! [`FaultySource`]: a source that fails, panics or dawdles at one chunk.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use outcrop_core::{Channels, Cost, Error, Image, Order, Read, Request, Result, Scratch, Source};
 
 /// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// An error, [`Error::Format`] saying `injected`.
     Error,
@@ -13,6 +14,8 @@ pub enum Fault {
     Panic,
     /// Nothing but a delay.
     Delay(Duration),
+    /// Nothing, but not before that is true.
+    Until(&'static AtomicBool),
 }
 
 impl Fault {
@@ -29,6 +32,12 @@ impl Fault {
             Fault::Panic => panic!("injected"),
             Fault::Delay(time) => {
                 std::thread::sleep(time);
+                Ok(())
+            }
+            Fault::Until(free) => {
+                while !free.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 Ok(())
             }
         }

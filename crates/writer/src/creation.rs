@@ -41,7 +41,7 @@ impl<'a> Given<'a> {
     pub(crate) fn number<T: std::str::FromStr>(&self, key: &str, range: &str) -> Result<Option<T>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         value.parse().map(Some).map_err(|_| {
-            Error::Usage(format!("creation option {key}={value}: a number of {range} is wanted"))
+            Error::Usage(format!("creation option {key}={value}: a number of {range} is wanted (--co)"))
         })
     }
 }
@@ -57,7 +57,7 @@ pub(crate) fn known(what: &str, found: &str, names: &[&'static str]) -> Result<&
     }
     let nearest = names.iter().min_by_key(|n| distance(n.as_bytes(), upper.as_bytes())).unwrap_or(&"");
     Err(Error::Usage(format!(
-        "{what} `{found}` is not known, the nearest is {nearest} (known: {})",
+        "{what} `{found}` is not known, the nearest is {nearest} (known to --co: {})",
         names.join(", ")
     )))
 }

@@ -5,6 +5,7 @@
 
 mod about;
 mod check;
+mod given;
 mod input;
 mod measure;
 mod output;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::about::{Completions, Formats, Man};
 pub(crate) use self::check::{Checksum, Compare, Verify};
+pub(crate) use self::given::{given, parse};
 pub(crate) use self::input::{Io, Nan, Reading, Validity};
 pub(crate) use self::measure::{Histogram, Mean, Reduce, Stats};
 pub(crate) use self::output::{BigTiff, DeepZoom, Target, Tiff, Types};

@@ -53,7 +53,13 @@ pub(crate) fn run(args: &Preview, cancel: &CancelToken) -> anyhow::Result<()> {
     let resumed = session.runtime.checkpoint().is_some_and(Checkpoint::is_resumed);
     let open = if resumed { PictureFile::resume } else { PictureFile::create };
     let file = output.as_ref().map(open).transpose()?;
-    let options = PreviewOptions { most, validity: resolve::validity(&args.validity), mask: mask.get() };
+    let around = if args.axes { frame::AROUND } else { (0, 0) };
+    let options = PreviewOptions {
+        most,
+        validity: resolve::validity(&args.validity),
+        mask: mask.get(),
+        file: format.map(|format| (format, around)),
+    };
     let work = || -> anyhow::Result<()> {
         let found = outcrop::preview(&session.runtime, &*source, &region, &options).with_context(name)?;
         if args.running.verbose {

@@ -26,9 +26,7 @@ impl HistogramSpec {
     /// # Errors
     /// [`Error::Usage`] for anything else, no bins or too many, and a range that is not finite or runs backwards.
     pub fn parse(text: &str) -> Result<HistogramSpec> {
-        let bad = |why: String| {
-            Error::Usage(format!("{text:?} is not a histogram: {why} (--histogram BINS[:MIN:MAX])"))
-        };
+        let bad = |why: String| Error::Usage(format!("{text:?} is not a histogram: {why} (BINS[:MIN:MAX])"));
         let parts: Vec<&str> = text.split(':').map(str::trim).collect();
         let bins = parts[0].parse::<usize>().ok().filter(|b| (1..=HistogramSpec::MOST).contains(b));
         let bins = bins.ok_or_else(|| bad(format!("expected 1 to {} bins", HistogramSpec::MOST)))?;

@@ -6,6 +6,7 @@ use outcrop_core::{
 use outcrop_ops::Validity;
 use outcrop_ops::reduce::AreaMean;
 use outcrop_scheduler::{Input, Plan, Runtime};
+use outcrop_writer::PictureFormat;
 
 use crate::mask::alpha_of;
 use crate::{Mask, Region, ValidityOptions};
@@ -19,6 +20,8 @@ pub struct PreviewOptions<'a> {
     pub validity: ValidityOptions,
     /// Which pixels count. Where this is [`Mask::None`] and the image declares alpha, those where alpha is not zero.
     pub mask: Mask<'a>,
+    /// The format of the file that is made of it, and the rows and columns that are drawn around it there: for the plan.
+    pub file: Option<(PictureFormat, (u64, u64))>,
 }
 
 /// A region at a size to look at: [`paint`](Preview::paint) makes a picture of it.
@@ -81,7 +84,10 @@ pub fn preview(
     let kernel = AreaMean::new(window, size, validity)?;
     let inputs: Vec<_> =
         std::iter::once(Input { source, channels: channels.clone() }).chain(read.mask).collect();
-    let plan = Plan::reduce("preview", &inputs, window, region.chunk, kernel.partial_bytes())?;
+    let mut plan = Plan::reduce("preview", &inputs, window, region.chunk, kernel.partial_bytes())?;
+    if let Some((format, around)) = options.file {
+        plan = plan.with_written_bytes(format.most_bytes((size.0 + around.0, size.1 + around.1)));
+    }
     let partial = runtime.reduce(&plan, &inputs, &kernel)?;
     // The partial's bytes hold the means, a copy of them to be ranked, and the picture.
     let options = runtime.options();

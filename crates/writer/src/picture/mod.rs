@@ -68,6 +68,12 @@ impl PictureFormat {
         }
     }
 
+    /// The most bytes of a file of 8-bit samples with that many rows and columns, in gray or colour.
+    pub fn most_bytes(self, (height, width): (u64, u64)) -> u64 {
+        let channels = if self == PictureFormat::Jpeg { 3 } else { 4 };
+        PictureEncoder::file_bound(self, Extent::new(height, width, channels), DataType::U8)
+    }
+
     /// Refuses an image that the format cannot hold.
     ///
     /// # Errors

@@ -108,7 +108,9 @@ fn compression(given: &Given<'_>) -> Result<Compression> {
         ("MAX_Z_ERROR", "LERC"),
     ] {
         if given.get(key).is_some() && name != of {
-            return Err(Error::Usage(format!("creation option {key} needs COMPRESS={of}, not {name}")));
+            return Err(Error::Usage(format!(
+                "creation option {key} needs COMPRESS={of}, not {name} (--co)"
+            )));
         }
     }
     // The names that GDAL's COG driver has for those of any compression.
@@ -116,7 +118,9 @@ fn compression(given: &Given<'_>) -> Result<Compression> {
     for (key, fits, of) in [("LEVEL", leveled, "DEFLATE, ZSTD or LZMA"), ("QUALITY", name == "JPEG", "JPEG")]
     {
         if given.get(key).is_some() && !fits {
-            return Err(Error::Usage(format!("creation option {key} needs COMPRESS={of}, not {name}")));
+            return Err(Error::Usage(format!(
+                "creation option {key} needs COMPRESS={of}, not {name} (--co)"
+            )));
         }
     }
     if given.flag("WEBP_LOSSLESS")? == Some(false) {
