@@ -4,8 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use outcrop_core::{
-    Buffer, Chunk, DataType, Encoder, Error, Map, Permit, Pixels, PixelsMut, Read, Rect, Request, Result,
-    Scratch,
+    Buffer, Chunk, DataType, Encoder, Error, Map, Order, Permit, Pixels, PixelsMut, Read, Rect, Request,
+    Result, Scratch,
 };
 
 use crate::plan::{Input, Output};
@@ -28,14 +28,14 @@ pub(crate) struct Slot {
     _permit: Option<Permit>,
 }
 
-/// What a chunk needs only while a worker is at it: decoded pixels and those of a map.
+/// What a chunk needs only while a worker is at it: codec contexts, decoded pixels and those of a map.
 ///
 /// There are as many as chunks are worked on at once, fewer than are in flight, and the one that was used last is used
 /// next: what it holds is still in a cache.
 #[derive(Default)]
 pub(crate) struct Desk {
-    /// For each input [`Scratch::decoded`] and [`Scratch::block`].
-    decoded: Vec<(Buffer, Buffer)>,
+    /// For each input [`Scratch::decoded`], [`Scratch::block`] and [`Scratch::context`], nothing else.
+    scratches: Vec<Scratch>,
     output: Buffer,
 }
 
@@ -53,18 +53,27 @@ impl Slot {
     }
 
     /// Works on the chunk at `desk`, whose buffers are warm from the chunk before.
-    pub(crate) fn at<R>(&mut self, desk: &mut Desk, work: impl FnOnce(&mut Slot) -> R) -> R {
-        self.swap(desk);
+    pub(crate) fn at<R>(
+        &mut self,
+        desk: &mut Desk,
+        inputs: &[Input<'_>],
+        work: impl FnOnce(&mut Slot) -> R,
+    ) -> R {
+        self.swap(desk, inputs);
         let done = work(self);
-        self.swap(desk);
+        self.swap(desk, inputs);
         done
     }
 
-    fn swap(&mut self, desk: &mut Desk) {
-        desk.decoded.resize_with(self.scratches.len(), Default::default);
-        for (scratch, (decoded, block)) in self.scratches.iter_mut().zip(&mut desk.decoded) {
-            std::mem::swap(&mut scratch.decoded, decoded);
-            std::mem::swap(&mut scratch.block, block);
+    fn swap(&mut self, desk: &mut Desk, inputs: &[Input<'_>]) {
+        desk.scratches.resize_with(self.scratches.len(), Scratch::new);
+        for ((scratch, warm), input) in self.scratches.iter_mut().zip(&mut desk.scratches).zip(inputs) {
+            // Streams are decoded when they are fetched: their pixels come with the slot.
+            if input.source.order() == Order::Any {
+                std::mem::swap(&mut scratch.decoded, &mut warm.decoded);
+                std::mem::swap(&mut scratch.block, &mut warm.block);
+                std::mem::swap(&mut scratch.context, &mut warm.context);
+            }
         }
         std::mem::swap(&mut self.output, &mut desk.output);
     }
