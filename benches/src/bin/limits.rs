@@ -251,7 +251,7 @@ fn decode(path: &str, threads: usize, own: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Goes on after each stop: weezl stops where the stream has a second Clear in a row, and says that it was the end.
+/// Goes on after each stop: a call may return before the output is full.
 fn weezl(decoder: &mut weezl::decode::Decoder, stored: &[u8], out: &mut [u8]) -> Result<(), Failure> {
     decoder.reset();
     let (mut taken, mut given) = (0, 0);
