@@ -104,8 +104,11 @@ pub struct Scratch {
     pub block: Buffer,
     /// Rectangles that hold no stored pixels; [`Read::holes`] lends them.
     pub holes: Vec<Hole>,
-    /// State that the source keeps from chunk to chunk (codec contexts); its type is the source's business.
+    /// What the source fetched, where it is more than stored bytes (the scratch of an inner source); its type is the
+    /// source's business.
     pub state: Option<Box<dyn Any + Send>>,
+    /// Codec contexts and tables that decoding leaves to the next chunk, whichever that is.
+    pub context: Option<Box<dyn Any + Send>>,
     /// Storage blocks (strips, tiles) that the source has decoded into this scratch. It adds; who runs the chunks
     /// takes. A block that is absent or lent as it lies is not decoded; a stream counts a strip when it begins it.
     pub blocks: u64,

@@ -304,10 +304,10 @@ impl Source for Synthetic {
         let bytes = shape.iter().try_fold(dtype.bytes(), |n, &side| n.checked_mul(side));
         scratch.decoded.resize(bytes.unwrap_or(usize::MAX / 2))?;
         if bytes != Some(0) {
-            if !matches!(&scratch.state, Some(state) if state.is::<Vec<u32>>()) {
-                scratch.state = Some(Box::new(Vec::<u32>::new()));
+            if !matches!(&scratch.context, Some(state) if state.is::<Vec<u32>>()) {
+                scratch.context = Some(Box::new(Vec::<u32>::new()));
             }
-            let order = scratch.state.as_mut().and_then(|s| s.downcast_mut()).expect("just put there");
+            let order = scratch.context.as_mut().and_then(|s| s.downcast_mut()).expect("just put there");
             with_dtype!(dtype, T => self.fill(request, scratch.decoded.samples_mut::<T>(), order));
         }
         let pixels = with_dtype!(dtype, T => Pixels::contiguous(scratch.decoded.samples::<T>(), shape))?;

@@ -225,7 +225,7 @@ impl<'a> Pass<'a> {
             slot.sound = false;
         } else {
             let mut desk = lock(&self.desks).pop().unwrap_or_default();
-            let worked = slot.at(&mut desk, work);
+            let worked = slot.at(&mut desk, self.inputs, work);
             lock(&self.desks).push(desk);
             if let Err(error) = worked {
                 self.fail(slot, error);

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use outcrop_core::{
-    Buffer, Chunk, DataType, Encoder, Error, Map, Permit, Pixels, PixelsMut, Read, Rect, Request, Result,
-    Scratch,
+    Buffer, Chunk, DataType, Encoder, Error, Map, Order, Permit, Pixels, PixelsMut, Read, Rect, Request,
+    Result, Scratch,
 };
 
 use crate::plan::{Input, Output};
@@ -28,8 +28,8 @@ pub(crate) struct Slot {
     _permit: Option<Permit>,
 }
 
-/// What a chunk needs only while a worker is at it: decoded pixels and those of a map, and stored bytes where it is the
-/// worker who reads them.
+/// What a chunk needs only while a worker is at it: codec contexts, decoded pixels and those of a map, and stored bytes where it
+/// is the worker who reads them.
 ///
 /// There are as many as chunks are worked on at once, fewer than are in flight, and the one that was used last is used
 /// next: what it holds is still in a cache.
@@ -39,14 +39,15 @@ pub(crate) struct Desk {
     output: Buffer,
 }
 
-/// A desk's buffers for one input, in the place of those of its [`Scratch`].
+/// A desk's buffers for one input, and which of them are in the place of a chunk's.
 #[derive(Default)]
 struct Near {
-    decoded: Buffer,
-    block: Buffer,
-    stored: Buffer,
-    /// Whether `stored` changed places with the scratch's: the feeder had left nothing there.
+    /// Of these [`Scratch::decoded`], [`Scratch::block`], [`Scratch::context`] and [`Scratch::stored`], nothing else.
+    scratch: Scratch,
+    /// Whether the chunk's are lent: a stream's are not, it is decoded when it is fetched.
     lent: bool,
+    /// Whether that of stored bytes is as well: the feeder has left the reading to the worker.
+    stored: bool,
 }
 
 impl Slot {
@@ -63,11 +64,17 @@ impl Slot {
     }
 
     /// Works on the chunk at `desk`, whose buffers are warm from the chunk before.
-    pub(crate) fn at<R>(&mut self, desk: &mut Desk, work: impl FnOnce(&mut Slot) -> R) -> R {
-        desk.inputs.resize_with(self.scratches.len(), Default::default);
-        for (scratch, near) in self.scratches.iter().zip(&mut desk.inputs) {
-            near.lent = scratch.stored.is_empty();
-            near.stored.clear();
+    pub(crate) fn at<R>(
+        &mut self,
+        desk: &mut Desk,
+        inputs: &[Input<'_>],
+        work: impl FnOnce(&mut Slot) -> R,
+    ) -> R {
+        desk.inputs.resize_with(inputs.len(), Default::default);
+        for ((scratch, near), input) in self.scratches.iter().zip(&mut desk.inputs).zip(inputs) {
+            near.lent = input.source.order() == Order::Any;
+            near.stored = near.lent && scratch.stored.is_empty();
+            near.scratch.stored.clear();
         }
         self.swap(desk);
         let done = work(self);
@@ -77,10 +84,13 @@ impl Slot {
 
     fn swap(&mut self, desk: &mut Desk) {
         for (scratch, near) in self.scratches.iter_mut().zip(&mut desk.inputs) {
-            std::mem::swap(&mut scratch.decoded, &mut near.decoded);
-            std::mem::swap(&mut scratch.block, &mut near.block);
             if near.lent {
-                std::mem::swap(&mut scratch.stored, &mut near.stored);
+                std::mem::swap(&mut scratch.decoded, &mut near.scratch.decoded);
+                std::mem::swap(&mut scratch.block, &mut near.scratch.block);
+                std::mem::swap(&mut scratch.context, &mut near.scratch.context);
+            }
+            if near.stored {
+                std::mem::swap(&mut scratch.stored, &mut near.scratch.stored);
             }
         }
         std::mem::swap(&mut self.output, &mut desk.output);

@@ -57,7 +57,7 @@ impl MemorySource {
         self
     }
 
-    /// Makes the source a stream: bands from top to bottom only.
+    /// Makes the source a stream: bands from top to bottom only, whose pixels are made when they are fetched.
     pub fn sequential(mut self) -> MemorySource {
         self.order = Order::Sequential;
         self
@@ -79,9 +79,28 @@ impl MemorySource {
             .ok_or_else(|| Error::Format("a buffer is aligned for every sample type".into()))
     }
 
+    fn part(&self, r: Rect) -> Result<Pixels<'_>> {
+        let rows = self.whole()?.slice(0, r.y as usize..r.bottom() as usize);
+        Ok(rows.slice(1, r.x as usize..r.right() as usize))
+    }
+
+    /// Copies the pixels of a request into `scratch.decoded`.
+    fn gather(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {
+        let r = request.rect;
+        let shape = [r.height as usize, r.width as usize, request.channels.len()];
+        scratch.decoded.resize(self.chunk_bytes(r.height, r.width, request.channels) as usize)?;
+        let to = PixelsMut::in_buffer(self.image.dtype, &mut scratch.decoded, shape)?;
+        self.part(r)?.gather(request.channels, to);
+        Ok(())
+    }
+
     /// Whether pixels are copied, as if they were compressed.
     fn copies(&self) -> bool {
-        matches!(self.image.layout, BlockLayout::Tiles { .. } | BlockLayout::Strips { whole: true, .. })
+        self.order == Order::Sequential
+            || matches!(
+                self.image.layout,
+                BlockLayout::Tiles { .. } | BlockLayout::Strips { whole: true, .. }
+            )
     }
 
     /// Whether the pixels of a selection can be lent.
@@ -122,27 +141,24 @@ impl Source for MemorySource {
             return Err(Error::Usage(format!("{} is outside the image", request.rect)));
         }
         scratch.segments = marks(&request.rect);
-        Ok(())
+        if self.order == Order::Sequential { self.gather(request, scratch) } else { Ok(()) }
     }
 
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
         if scratch.segments != marks(&request.rect) {
             return Err(Error::Usage(format!("{} was read but never fetched", request.rect)));
         }
-        let r = request.rect;
-        let part = self
-            .whole()?
-            .slice(0, r.y as usize..r.bottom() as usize)
-            .slice(1, r.x as usize..r.right() as usize);
+        let (r, part) = (request.rect, self.part(request.rect)?);
         if self.lends(request.channels)
             && let Some(pixels) = part.select(request.channels)
         {
             return Ok(Read { pixels, holes: &[] });
         }
+        if self.order == Order::Any {
+            self.gather(request, scratch)?;
+        }
         let dtype: DataType = self.image.dtype;
         let shape = [r.height as usize, r.width as usize, request.channels.len()];
-        scratch.decoded.resize(self.chunk_bytes(r.height, r.width, request.channels) as usize)?;
-        part.gather(request.channels, PixelsMut::in_buffer(dtype, &mut scratch.decoded, shape)?);
         let strides = [shape[1] * shape[2], shape[2], 1];
         let pixels = Pixels::from_bytes(dtype, scratch.decoded.bytes(), shape, strides)?;
         let pixels =

@@ -198,7 +198,7 @@ impl TiffSource {
     pub(super) fn decode_into(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {
         scratch.holes.clear();
         let codec =
-            take(&mut scratch.state).and_then(|s| s.downcast::<CodecState>().ok()).unwrap_or_default();
+            take(&mut scratch.context).and_then(|s| s.downcast::<CodecState>().ok()).unwrap_or_default();
         let mut work = Work {
             decoded: take(&mut scratch.decoded),
             block: take(&mut scratch.block),
@@ -212,7 +212,7 @@ impl TiffSource {
                 None => Ok(()),
             });
         (scratch.decoded, scratch.block, scratch.holes) = (work.decoded, work.block, work.holes);
-        scratch.state = Some(work.codec);
+        scratch.context = Some(work.codec);
         scratch.blocks = work.blocks;
         done
     }

@@ -223,16 +223,15 @@ pub(super) fn decode_old(stored: &[u8], out: &mut [u8]) -> Result<usize> {
 }
 
 fn fill(decoder: &mut weezl::decode::Decoder, stored: &[u8], out: &mut [u8]) -> Result<usize> {
-    let (mut at, mut done) = (0, 0);
-    while done < out.len() {
+    // A Clear that follows a Clear is said to be the end, so its status does not count; codes that give no bytes may wait
+    // in the decoder when all is taken.
+    let (mut at, mut done, mut idle) = (0, 0, 0);
+    while done < out.len() && !decoder.has_ended() && idle <= 8 {
         let step = decoder.decode_bytes(&stored[at..], &mut out[done..]);
         at += step.consumed_in;
         done += step.consumed_out;
-        match step.status {
-            Ok(weezl::LzwStatus::Ok) if step.consumed_in + step.consumed_out > 0 => {}
-            Ok(_) => break,
-            Err(e) => return Err(Error::Format(format!("lzw: {e} after {done} bytes"))),
-        }
+        step.status.map_err(|e| Error::Format(format!("lzw: {e} after {done} bytes")))?;
+        idle = if step.consumed_in + step.consumed_out == 0 { idle + 1 } else { 0 };
     }
     Ok(done)
 }
@@ -250,30 +249,8 @@ mod tests {
         weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(data).unwrap()
     }
 
-    /// Whether a Clear follows a Clear before anything goes wrong: weezl ends there, libtiff reads on, and so do we.
-    fn clears_twice(stored: &[u8]) -> bool {
-        let (mut bit, mut next, mut begun, mut cleared) = (0, FIRST, false, false);
-        while bit + width(next) <= 8 * stored.len() {
-            let code = (bit..bit + width(next))
-                .fold(0, |code, b| code << 1 | usize::from(stored[b / 8] >> (7 - b % 8) & 1));
-            bit += width(next);
-            match code {
-                CLEAR if cleared => return true,
-                CLEAR => (next, begun, cleared) = (FIRST, false, true),
-                _ => {
-                    next = (next + usize::from(begun)).min(CODES);
-                    (begun, cleared) = (true, false);
-                }
-            }
-        }
-        false
-    }
-
     /// Both decoders on the same bytes: equal bytes, equal counts, errors for the same streams.
     fn compare(stored: &[u8], room: usize) {
-        if clears_twice(stored) {
-            return;
-        }
         let (mut ours, mut theirs) = (vec![0; room], vec![0; room]);
         match (Decoder::new().decode(stored, &mut ours), weezl_of(stored, &mut theirs)) {
             (Ok(a), Ok(b)) => {
@@ -374,7 +351,7 @@ mod tests {
         let mut out = [0; 4];
         assert_eq!(Decoder::new().decode(&stored, &mut out).unwrap(), 1);
         assert_eq!(out[0], 7);
-        assert!(clears_twice(&stored));
+        assert_eq!(weezl_of(&stored, &mut [0; 4]).unwrap(), 1);
     }
 
     #[test]

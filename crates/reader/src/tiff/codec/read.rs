@@ -191,3 +191,32 @@ impl<I: Iterator<Item = u8>> Read for Ccitt<I> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use outcrop_core::DataType;
+
+    use super::*;
+
+    /// All codes have nine bits.
+    #[test]
+    fn a_stream_of_lzw_goes_on_after_a_second_clear() {
+        let codes = [256u64, 256, 97, 98, 256, 256, 256, 99, 257];
+        let mut bits: Vec<bool> =
+            codes.iter().flat_map(|code| (0..9).rev().map(move |b| code >> b & 1 == 1)).collect();
+        bits.resize(bits.len().next_multiple_of(8), false);
+        let byte = |bits: &[bool]| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
+        let stored: Vec<u8> = bits.chunks(8).map(byte).collect();
+        let spec = BlockSpec::new(5, (3, 1), DataType::U8, 1);
+        let mut whole = [0; 8];
+        assert_eq!(lzw::Decoder::new().decode(&stored, &mut whole).unwrap(), 3);
+        assert_eq!(&whole[..3], b"abc");
+        for at_once in [1, 2, 100] {
+            let input = std::io::BufReader::with_capacity(at_once, &stored[..]);
+            let mut stream = open(&spec, Codec::Lzw, input).unwrap();
+            let mut out = Vec::new();
+            stream.read_to_end(&mut out).unwrap();
+            assert_eq!(out, b"abc", "{at_once} bytes at once");
+        }
+    }
+}
