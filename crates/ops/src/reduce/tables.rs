@@ -333,6 +333,8 @@ mod tests {
         let special = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-40, -1e-40, 1.0];
         let one = |i: u32| match i % 11 {
             k @ 0..=8 if i.is_multiple_of(7) => T::from_f64(special[k as usize]),
+            // So often that counters of a byte overflow.
+            0..=3 => T::from_f64(1.0),
             _ => T::from_f64(f64::from(i.wrapping_mul(2_654_435_761)) / 65536.0 - 32768.0),
         };
         (0..4801).map(one).collect()
