@@ -165,8 +165,8 @@ impl Home<'_, '_> {
         };
         if self.dtype.bytes() == 1 {
             let flip = if self.dtype == DataType::I8 { 0x80 } else { 0 };
-            add(2 * t % self.channels * 256 + (place % 256 ^ flip));
-            add((2 * t + 1) % self.channels * 256 + (place / 256 ^ flip));
+            add(2 * t % self.channels * 256 + ((place % 256) ^ flip));
+            add((2 * t + 1) % self.channels * 256 + ((place / 256) ^ flip));
             return;
         }
         let (channel, entries) = (t % self.channels, entries(self.dtype, self.channels));
