@@ -301,12 +301,12 @@ impl Bound<'_, '_> {
         sparse.map(|h| h.rect.area()).sum()
     }
 
-    /// The class of each sample of one channel in one row of the chunk. `samples` is that whole row; `out` is
-    /// cleared first. NaN is not told from valid samples where it propagates.
+    /// The class of each sample of one channel in a run of a row of the chunk, from the pixel `[row, column]` of the chunk;
+    /// `out` is cleared first. NaN is not told from valid samples where it propagates.
     pub fn classify<T: Sample>(
         &self,
         channel: usize,
-        row: usize,
+        [row, column]: [usize; 2],
         samples: ArrayView1<'_, T>,
         out: &mut Vec<Class>,
     ) {
@@ -323,12 +323,12 @@ impl Bound<'_, '_> {
             }
         }
         if !nodata.is_empty() {
-            self.paint(channel, row, false, Class::Nodata, out);
+            self.paint(channel, [row, column], false, Class::Nodata, out);
         }
         if let Some(mask) = self.mask {
             with_pixels!(mask, m => {
                 let c = if m.dim().2 == 1 { 0 } else { channel };
-                let line = m.slice(ndarray::s![row, .., c]);
+                let line = m.slice(ndarray::s![row, column..column + samples.len(), c]);
                 for (class, &v) in out.iter_mut().zip(&line) {
                     if is_zero(v) {
                         *class = Class::Masked;
@@ -336,14 +336,16 @@ impl Bound<'_, '_> {
                 }
             });
         }
-        self.paint(channel, row, true, Class::Quarantined, out);
+        self.paint(channel, [row, column], true, Class::Quarantined, out);
     }
 
-    fn paint(&self, channel: usize, row: usize, bad: bool, class: Class, out: &mut [Class]) {
+    fn paint(&self, channel: usize, [row, column]: [usize; 2], bad: bool, class: Class, out: &mut [Class]) {
         for hole in self.holes.iter().filter(|h| h.bad == bad && h.channels.contains(&channel)) {
             if (hole.rect.y..hole.rect.bottom()).contains(&(row as u64)) {
                 // Inside the chunk, whose width indexes memory.
-                out[hole.rect.x as usize..hole.rect.right() as usize].fill(class);
+                let place = |x: u64| (x as usize).saturating_sub(column).min(out.len());
+                let holed = place(hole.rect.x)..place(hole.rect.right());
+                out[holed].fill(class);
             }
         }
     }
@@ -365,7 +367,11 @@ mod tests {
         let chunk = Chunk { index: 0, rect, inputs: &inputs };
         let bound = v.bind(&chunk).unwrap();
         let mut out = Vec::new();
-        bound.classify(0, 0, ArrayView1::from(image), &mut out);
+        bound.classify(0, [0, 0], ArrayView1::from(image), &mut out);
+        // A run within the row has the same classes.
+        let mut run = Vec::new();
+        bound.classify(0, [0, 1], ArrayView1::from(&image[1..]), &mut run);
+        assert_eq!(run, out[1..]);
         out
     }
 

@@ -224,13 +224,14 @@ impl AreaMean {
     ) -> Result<()> {
         let rect = chunk.rect;
         let omits = self.validity.nan() == NanPolicy::Omit;
-        rows::<T>(&self.validity, chunk, |y, c, samples, classes| {
-            let y = rect.y + y as u64;
+        rows::<T>(&self.validity, chunk, |[y, x], c, samples, classes| {
+            let (y, first) = (rect.y + y as u64, rect.x + x as u64);
+            let right = first + samples.len() as u64;
             for row in self.rows.of(y, y + 1) {
                 let down = self.rows.weight(y, row);
-                for cell in self.columns.of(rect.x, rect.right()) {
+                for cell in self.columns.of(first, right) {
                     let within = self.columns.pixels(cell);
-                    let (mut x, end) = (within.start.max(rect.x), within.end.min(rect.right()));
+                    let (mut x, end) = (within.start.max(first), within.end.min(right));
                     let at = self.at(row, cell) + c;
                     // Whole pixels go at once, one that is cut at either end on its own.
                     while x < end {
@@ -239,7 +240,7 @@ impl AreaMean {
                             true => end - u64::from(self.columns.weight(end - 1, cell) != across),
                             false => x + 1,
                         };
-                        let part = (x - rect.x) as usize..(stop - rect.x) as usize;
+                        let part = (x - first) as usize..(stop - first) as usize;
                         let run = Run {
                             samples: samples.slice(ndarray::s![part.clone()]),
                             classes: classes.map(|classes| &classes[part]),

@@ -134,8 +134,8 @@ impl ReduceAxes {
             }
             return Ok(());
         }
-        rows::<T>(&self.validity, chunk, |y, c, samples, classes| {
-            let y = top + y as u64;
+        rows::<T>(&self.validity, chunk, |[y, x], c, samples, classes| {
+            let (y, left) = (top + y as u64, left + x as u64);
             let valid = |i: usize, s: &T| match classes {
                 Some(classes) => classes[i] == Class::Valid,
                 None => !(omit && s.is_nan()),

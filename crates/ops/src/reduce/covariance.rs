@@ -74,29 +74,33 @@ impl Covariance {
     ) {
         let (height, width, count) = view.dim();
         let keeps_all = (0..count).all(|c| bound.keeps_all(c));
-        let mut kept = vec![true; width];
+        let mut kept = vec![true; HELD.min(width)];
         let mut classes = Vec::new();
         let mut columns: Vec<Vec<T>> = vec![Vec::new(); count];
         let mut scratch = Scratch::default();
         for y in 0..height {
-            if !keeps_all {
-                kept.fill(true);
-                for c in 0..count {
-                    bound.classify(c, y, view.slice(s![y, .., c]), &mut classes);
-                    kept.iter_mut().zip(&classes).for_each(|(kept, &class)| *kept &= class == Class::Valid);
-                }
-            }
-            if T::DTYPE.is_float() {
-                partial.special += self.take_special(&view.slice(s![y, .., ..]), keeps_all, &mut kept);
-            }
-            let whole = kept.iter().fold(true, |all, &kept| all & kept);
             for from in (0..width).step_by(HELD) {
                 let part = from..(from + HELD).min(width);
+                let kept = &mut kept[..part.len()];
+                if !keeps_all {
+                    kept.fill(true);
+                    for c in 0..count {
+                        bound.classify(c, [y, from], view.slice(s![y, part.clone(), c]), &mut classes);
+                        kept.iter_mut()
+                            .zip(&classes)
+                            .for_each(|(kept, &class)| *kept &= class == Class::Valid);
+                    }
+                }
+                if T::DTYPE.is_float() {
+                    partial.special +=
+                        self.take_special(&view.slice(s![y, part.clone(), ..]), keeps_all, kept);
+                }
+                let whole = kept.iter().fold(true, |all, &kept| all & kept);
                 for (c, column) in columns.iter_mut().enumerate() {
                     column.clear();
                     append_channel(column, view.slice(s![y, part.clone(), ..]), c);
                     if !whole {
-                        let mut kept = kept[part.clone()].iter();
+                        let mut kept = kept.iter();
                         column.retain(|_| kept.next().is_some_and(|&kept| kept));
                     }
                     fold(column, None, &mut partial.channels[c], &mut None, &mut scratch);

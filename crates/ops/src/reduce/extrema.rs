@@ -3,10 +3,11 @@
 //! Kernels find the values; a position is looked up only where a chunk improves an extreme, or repeats one and
 //! may hold it earlier.
 
-use ndarray::{ArrayView3, s};
+use ndarray::{ArrayView3, Axis, s};
 use outcrop_core::{DataType, Rect, Result, Sample, Value, with_dtype};
 
 use super::exact::Span;
+use super::rows::RUN;
 use crate::saved::{Loader, Saver};
 use crate::validity::{Bound, Class};
 
@@ -57,8 +58,11 @@ impl<T: Sample> Place<'_, '_, '_, T> {
                     None => row.iter().position(|&v| is(v)),
                 }
             } else {
-                self.bound.classify(self.channel, y, row, &mut classes);
-                row.iter().zip(&classes).position(|(&v, &class)| class == Class::Valid && is(v))
+                row.axis_chunks_iter(Axis(0), RUN).enumerate().find_map(|(r, run)| {
+                    self.bound.classify(self.channel, [y, r * RUN], run, &mut classes);
+                    let valid = |(&v, &class): (&T, &Class)| class == Class::Valid && is(v);
+                    run.iter().zip(&classes).position(valid).map(|i| r * RUN + i)
+                })
             };
             if let Some(x) = x {
                 return Some((image_y, self.rect.x + x as u64));

@@ -82,12 +82,12 @@ impl Lines {
         let mut samples = vec![T::default(); count * length];
         let mut filled = vec![0usize; count];
         let mut nan = vec![false; count];
-        rows::<T>(&self.validity, chunk, |y, c, row, classes| {
-            for (x, &sample) in row.iter().enumerate() {
-                if classes.is_some_and(|classes| classes[x] != Class::Valid) {
+        rows::<T>(&self.validity, chunk, |[y, from], c, run, classes| {
+            for (i, &sample) in run.iter().enumerate() {
+                if classes.is_some_and(|classes| classes[i] != Class::Valid) {
                     continue;
                 }
-                let line = if along_x { y } else { x } * channels + c;
+                let line = if along_x { y } else { from + i } * channels + c;
                 if sample.is_nan() {
                     nan[line] = true;
                     continue;

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use ndarray::Axis;
+use ndarray::s;
 use num_bigint::BigInt;
 use outcrop_core::{Chunk, Reduce, Result, Sample, Value, with_dtype};
 
@@ -197,11 +197,13 @@ impl Moments {
         let mut kept: Vec<T> = Vec::new();
         let mut deviations: Vec<f64> = Vec::new();
         let view = chunk.inputs.first().and_then(|image| image.pixels.typed::<T>());
-        rows::<T>(&self.validity, chunk, |y, c, samples, classes| {
+        rows::<T>(&self.validity, chunk, |[y, x], c, samples, classes| {
             kept.clear();
             match (classes, &view) {
                 (Some(classes), _) => keep(&mut kept, samples, classes),
-                (None, Some(view)) => append_channel(&mut kept, view.index_axis(Axis(0), y), c),
+                (None, Some(view)) => {
+                    append_channel(&mut kept, view.slice(s![y, x..x + samples.len(), ..]), c);
+                }
                 (None, None) => kept.extend(samples),
             }
             if self.validity.nan() == NanPolicy::Omit && kept.iter().fold(false, |any, v| any | v.is_nan()) {

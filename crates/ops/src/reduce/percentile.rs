@@ -21,6 +21,9 @@ use crate::validity::{NanPolicy, Validity};
 /// Bytes of counters that a partial should not exceed; it may where there are very many channels.
 const COUNTERS_BYTES: u64 = 64 << 20;
 
+/// Counters that are passed over together where a rank lies behind them.
+const PART: usize = 256;
+
 /// Which samples are ranked together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
@@ -150,14 +153,25 @@ impl Percentiles {
                 group.ranks =
                     group.places.iter().flat_map(|p| [p.low, p.high]).map(|r| (r, (0, r))).collect();
             }
+            // In order, so that the counters are walked once.
+            let (mut walked, mut digit, mut below) = (usize::MAX, 0, 0);
             for (prefix, rank) in group.ranks.values_mut() {
                 let slot = slots.prefixes.partition_point(|p| p < prefix);
-                let counts = &counts[slots.counters.clone()][slot << pass.digit..][..1 << pass.digit];
-                let mut digit = 0;
-                while digit + 1 < counts.len() && *rank >= counts[digit] {
-                    *rank -= counts[digit];
-                    digit += 1;
+                if slot != walked {
+                    (walked, digit, below) = (slot, 0, 0);
                 }
+                let counts = &counts[slots.counters.clone()][slot << pass.digit..][..1 << pass.digit];
+                for part in counts[digit..].chunks(PART) {
+                    let sum: u64 = part.iter().sum();
+                    if below + sum > *rank || digit + part.len() == counts.len() {
+                        break;
+                    }
+                    (digit, below) = (digit + part.len(), below + sum);
+                }
+                while digit + 1 < counts.len() && *rank >= below + counts[digit] {
+                    (digit, below) = (digit + 1, below + counts[digit]);
+                }
+                *rank -= below;
                 *prefix = *prefix << pass.digit | digit as u64;
             }
         }

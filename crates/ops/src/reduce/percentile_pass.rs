@@ -3,7 +3,7 @@
 //!
 //! Samples that all take part are counted where they lie; others are gathered first. In the first pass they are counted
 //! in [`Tables`] as long as channels are few enough; in later ones few samples have a wanted prefix, and the others are
-//! passed over in vectors where these prefixes are one or two.
+//! passed over in vectors, which compare a block of samples with the wanted prefixes that lie between its extremes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use outcrop_core::{Chunk, Error, Reduce, Result, Sample, Value, with_dtype};
 
 use super::key::{key, sample_key, sample_key32};
 use super::rows::rows;
-use super::tables::{self, Tables};
+use super::tables::{self, Tables, Totals};
 use crate::saved::{Loader, Saver};
 use crate::simd::{self, Work};
 use crate::validity::{Validity, keep};
@@ -23,8 +23,8 @@ const BLOCK: usize = 256;
 const MOST_BITS: u32 = tables::BITS[1];
 /// Keys that are passed over together where none has a wanted prefix.
 const PART: usize = 32;
-/// Prefixes that keys are compared with, many at once, before one is looked up: with more that is slower.
-const FEW: usize = 8;
+/// Prefixes that the keys of a block are compared with, many keys at once; with more, each key is looked up.
+const FEW: usize = 16;
 const NAME: &str = "percentiles";
 
 /// One pass: a reduction that counts.
@@ -36,7 +36,7 @@ pub struct PercentilePass {
     shift: u32,
     pub(super) digit: u32,
     pub(super) groups: Vec<Slots>,
-    /// The prefixes of all groups where they are few, else none: what a later pass looks for first.
+    /// The prefixes of all groups, in order.
     wanted: Vec<u64>,
 }
 
@@ -59,7 +59,7 @@ impl PercentilePartial {
     /// Takes what is in the tables to the counters, in place: a partial that will be read or merged, but folds no more.
     pub(super) fn settle(&mut self) {
         if let Some(tables) = self.tables.take() {
-            tables.add_to(&mut self.counts, &mut self.nan);
+            tables.add_to(&mut Totals { counts: &mut self.counts, nan: &mut self.nan });
         }
         self.nodata.take().into_iter().flatten().for_each(|n| self.counts[n] = 0);
     }
@@ -70,7 +70,8 @@ impl PercentilePartial {
             return ((&self.counts).into(), (&self.nan).into());
         }
         let (mut counts, mut nan) = (self.counts.clone(), self.nan.clone());
-        self.tables.iter().for_each(|tables| tables.add_to(&mut counts, &mut nan));
+        let totals = &mut Totals { counts: &mut counts, nan: &mut nan };
+        self.tables.iter().for_each(|tables| tables.add_to(totals));
         self.nodata.iter().flatten().for_each(|&n| counts[n] = 0);
         (counts.into(), nan.into())
     }
@@ -150,9 +151,6 @@ impl PercentilePass {
         let mut wanted = prefixes.concat();
         wanted.sort_unstable();
         wanted.dedup();
-        if wanted.len() > FEW {
-            wanted = Vec::new();
-        }
         let mut end = 0;
         let place = |prefixes: Vec<u64>| {
             let slots = Slots::new(prefixes, end, digit, if stage == 0 { 0 } else { table_bits }, long);
@@ -246,10 +244,10 @@ impl PercentilePass {
     ) {
         let mut samples = samples;
         if let Some(tables) = &mut partial.tables {
-            let (counts, nan) = (&mut partial.counts, &mut partial.nan);
+            let totals = &mut Totals { counts: &mut partial.counts, nan: &mut partial.nan };
             samples = match channels == self.groups.len() {
-                true => tables.count(samples, counts, nan),
-                false => tables.count_channel(first, samples, counts, nan),
+                true => tables.count(samples, totals),
+                false => tables.count_channel(first, samples, totals),
             };
         }
         let tally = Tally { pass: self, partial, samples, first, channels };
@@ -282,7 +280,10 @@ impl<T: Sample> Work for First<'_, T> {
             for (c, &v) in pixel.iter().enumerate() {
                 match v.is_nan() {
                     true => partial.nan[first + c] += 1,
-                    false => counts[c * size + ((key(v) >> pass.shift) as usize & (size - 1))] += 1,
+                    false => {
+                        let count = &mut counts[c * size + ((key(v) >> pass.shift) as usize & (size - 1))];
+                        *count = count.wrapping_add(1);
+                    }
                 }
             }
         }
@@ -307,37 +308,47 @@ impl<T: Sample> Later<'_, T> {
     #[inline(always)]
     fn count<K>(self, key: impl Fn(T) -> K, narrow: impl Fn(u64) -> K)
     where
-        K: Copy + Default + Eq + Into<u64> + std::ops::Shr<u32, Output = K>,
+        K: Copy
+            + Default
+            + Ord
+            + From<bool>
+            + Into<u64>
+            + std::ops::Shr<u32, Output = K>
+            + std::ops::BitOr<Output = K>,
     {
         let Later(Tally { pass, partial, samples, first, channels }) = self;
-        let mask = (1u64 << pass.digit) - 1;
-        let mut wanted = [K::default(); FEW];
-        wanted.iter_mut().zip(&pass.wanted).for_each(|(k, &prefix)| *k = narrow(prefix));
-        let wanted = &wanted[..pass.wanted.len()];
+        let (mask, below) = ((1u64 << pass.digit) - 1, pass.shift + pass.digit);
         let groups = &pass.groups[first..first + channels];
         let long = size_of::<T>() == 8;
-        let mut keys = [K::default(); BLOCK];
+        let (mut keys, mut prefixes) = ([K::default(); BLOCK], [K::default(); BLOCK]);
         let mut found = [0u8; BLOCK];
         for (b, block) in samples.chunks(BLOCK).enumerate() {
             // NaN has the largest key: counted or not, it moves no rank of another sample.
             keys.iter_mut().zip(block).for_each(|(k, &v)| *k = key(v));
             let keys = &keys[..block.len()];
-            let mut held = 0;
-            if wanted.is_empty() {
-                held = hold(pass, groups, keys, 0, b * BLOCK, long, &mut found, 0);
-            }
-            for (p, part) in keys.chunks(PART).enumerate().filter(|_| !wanted.is_empty()) {
-                let meets = |&prefix: &K| {
-                    let equal = |&key: &K| u32::from(key >> (pass.shift + pass.digit) == prefix);
-                    part.iter().map(equal).fold(0, |any, one| any | one) != 0
-                };
-                if wanted.iter().any(meets) {
-                    held = hold(pass, groups, part, p * PART, b * BLOCK, long, &mut found, held);
-                }
-            }
-            for &place in &found[..held] {
-                let key = keys[usize::from(place)].into() >> pass.shift;
-                let slots = &groups[(b * BLOCK + usize::from(place)) % channels];
+            prefixes.iter_mut().zip(keys).for_each(|(prefix, &key)| *prefix = key >> below);
+            let ends = |(low, high): (K, K), &p: &K| (low.min(p), high.max(p));
+            let (low, high) = prefixes[..block.len()].iter().fold((prefixes[0], prefixes[0]), ends);
+            let near = &pass.wanted[pass.wanted.partition_point(|&p| p < low.into())..];
+            let near = &near[..near.partition_point(|&p| p <= high.into())];
+            // Those few, the last of them again and again.
+            let few: [K; FEW] = std::array::from_fn(|i| match near {
+                [] => K::default(),
+                [.., last] => narrow(*near.get(i).unwrap_or(last)),
+            });
+            let held = match near.len() {
+                0 => continue,
+                1..=2 => meet::<K, 2>(&prefixes, few.first_chunk(), &mut found),
+                3..=4 => meet::<K, 4>(&prefixes, few.first_chunk(), &mut found),
+                5..=8 => meet::<K, 8>(&prefixes, few.first_chunk(), &mut found),
+                9..=FEW => meet::<K, FEW>(&prefixes, few.first_chunk(), &mut found),
+                _ => hold(pass, groups, keys, b * BLOCK, long, &mut found),
+            };
+            // Places behind the last, short block are those of keys of the block before.
+            for place in found[..held].iter().map(|&place| usize::from(place)).take_while(|&p| p < keys.len())
+            {
+                let key = keys[place].into() >> pass.shift;
+                let slots = &groups[(b * BLOCK + place) % channels];
                 if let Some(slot) = slots.find(key >> pass.digit, long) {
                     let counter = slots.counters.start + (slot << pass.digit | (key & mask) as usize);
                     partial.counts[counter] += 1;
@@ -347,21 +358,40 @@ impl<T: Sample> Later<'_, T> {
     }
 }
 
-/// Adds to `found` the places of those keys of a block of which a prefix may be wanted, and returns how many are found. No
+/// Sets `found` to the places of the prefixes that are among some, in order, and returns how many they are.
+#[inline(always)]
+fn meet<K, const N: usize>(prefixes: &[K; BLOCK], some: Option<&[K; N]>, found: &mut [u8; BLOCK]) -> usize
+where
+    K: Copy + Default + Eq + From<bool> + std::ops::BitOr<Output = K>,
+{
+    let (Some(some), mut equal, mut held) = (some, [K::default(); BLOCK], 0) else { return 0 };
+    for (equal, prefix) in equal.iter_mut().zip(prefixes) {
+        *equal = some.iter().fold(K::default(), |any, one| any | K::from(prefix == one));
+    }
+    for (p, part) in equal.as_chunks::<PART>().0.iter().enumerate() {
+        if part.iter().fold(K::default(), |any, &one| any | one) == K::default() {
+            continue;
+        }
+        for (i, &one) in part.iter().enumerate() {
+            found[held & (BLOCK - 1)] = (p * PART + i) as u8;
+            held += usize::from(one != K::default());
+        }
+    }
+    held
+}
+
+/// Sets `found` to the places of those keys of a block of which a prefix may be wanted, and returns how many are found. No
 /// branch depends on one key: a place is overwritten by the next where it is not.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 fn hold<K: Copy + Into<u64>>(
     pass: &PercentilePass,
     groups: &[Slots],
     keys: &[K],
     first: usize,
-    block: usize,
     long: bool,
     found: &mut [u8; BLOCK],
-    held: usize,
 ) -> usize {
-    let (mut held, below) = (held, pass.shift + pass.digit);
+    let (mut held, below) = (0, pass.shift + pass.digit);
     let mut one = |place: usize, key: K, table: &[u8]| {
         let entry = table[hash(key.into() >> below, table.len(), long) & (table.len() - 1)];
         found[held & (BLOCK - 1)] = place as u8;
@@ -370,12 +400,12 @@ fn hold<K: Copy + Into<u64>>(
     if let [slots] = groups {
         let table = &slots.table[..];
         for (i, &key) in keys.iter().enumerate() {
-            one(first + i, key, table);
+            one(i, key, table);
         }
     } else {
-        let mut c = (block + first) % groups.len();
+        let mut c = first % groups.len();
         for (i, &key) in keys.iter().enumerate() {
-            one(first + i, key, &groups[c].table);
+            one(i, key, &groups[c].table);
             c = if c + 1 == groups.len() { 0 } else { c + 1 };
         }
     }
@@ -408,7 +438,10 @@ impl Reduce for PercentilePass {
 
     fn merge(&self, partial: &mut PercentilePartial, mut other: PercentilePartial) {
         other.settle();
-        partial.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a += b);
+        // What is in the tables of this one may be missing from its counters: these pass below 0.
+        for (a, &b) in partial.counts.iter_mut().zip(&other.counts).filter(|(_, b)| **b > 0) {
+            *a = a.wrapping_add(b);
+        }
         partial.nan.iter_mut().zip(&other.nan).for_each(|(a, b)| *a += b);
     }
 

@@ -1,31 +1,37 @@
-//! A chunk's rows, channel by channel, with the samples that take no part marked.
+//! A chunk's rows in runs, channel by channel, with the samples that take no part marked.
 
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use outcrop_core::{Chunk, Error, Result, Sample};
 
 use crate::validity::{Class, Validity};
 
-/// Calls `each` with the row (from 0 in the chunk), the channel, its samples and, where some but NaN may not take
-/// part, the class of each.
+/// The most pixels of a run: what is kept beside a run is a few pages, however wide the image.
+pub(crate) const RUN: usize = 4096;
+
+/// Calls `each` with runs of rows: the first pixel (row and column from 0 in the chunk), the channel, its samples and,
+/// where some but NaN may not take part, the class of each.
 ///
 /// # Errors
 /// As [`Validity::bind`]; what `each` returns.
 pub(crate) fn rows<T: Sample>(
     validity: &Validity,
     chunk: &Chunk<'_>,
-    mut each: impl FnMut(usize, usize, ArrayView1<'_, T>, Option<&[Class]>) -> Result<()>,
+    mut each: impl FnMut([usize; 2], usize, ArrayView1<'_, T>, Option<&[Class]>) -> Result<()>,
 ) -> Result<()> {
     let bound = validity.bind(chunk)?;
     let wrong = || Error::Usage(format!("expected samples of {}", T::DTYPE));
     let view = chunk.inputs[0].pixels.typed::<T>().ok_or_else(wrong)?;
     let mut classes = Vec::new();
     for (y, row) in view.outer_iter().enumerate() {
-        for (c, samples) in row.axis_iter(Axis(1)).enumerate() {
-            if bound.keeps_all(c) {
-                each(y, c, samples, None)?;
-            } else {
-                bound.classify(c, y, samples, &mut classes);
-                each(y, c, samples, Some(&classes))?;
+        for (r, run) in row.axis_chunks_iter(Axis(0), RUN).enumerate() {
+            let at = [y, r * RUN];
+            for (c, samples) in run.axis_iter(Axis(1)).enumerate() {
+                if bound.keeps_all(c) {
+                    each(at, c, samples, None)?;
+                } else {
+                    bound.classify(c, at, samples, &mut classes);
+                    each(at, c, samples, Some(&classes))?;
+                }
             }
         }
     }

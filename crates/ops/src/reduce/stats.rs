@@ -240,10 +240,10 @@ impl<T: Sample> Gather<T> {
                     continue;
                 }
                 Rule::Classes => {
-                    bound.classify(c, y, row, &mut self.classes);
-                    channel.counts.leave_all(&self.classes);
                     for (i, part) in row.axis_chunks_iter(Axis(0), GATHER).enumerate() {
-                        keep(&mut self.held, part, &self.classes[i * GATHER..]);
+                        bound.classify(c, [y, i * GATHER], part, &mut self.classes);
+                        channel.counts.leave_all(&self.classes);
+                        keep(&mut self.held, part, &self.classes);
                         self.fold_held(nodata, channel, span, GATHER);
                     }
                     continue;
