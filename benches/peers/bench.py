@@ -1,6 +1,4 @@
 """Runs commands side by side: [`Bench`], and what it does to the page cache before each run.
-
-Imports nothing large: a child's peak memory as the system reports it starts at its parent's.
 """
 
 import fnmatch
@@ -21,6 +19,7 @@ import report
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OUTCROP = os.path.join(ROOT, "target/release/outcrop")
+MEASURED = os.path.join(ROOT, "target/release/measured")
 LIMITS = os.path.join(ROOT, "target/release/limits")
 WORK = [sys.executable, "-W", "ignore", os.path.join(HERE, "work.py")]
 MIB = 1 << 20
@@ -29,8 +28,6 @@ MIB = 1 << 20
 BESIDE, OTHER_FILES, READ_AHEAD = 32 * MIB, MIB, 32 * MIB
 #: What it may write beside its output: the answer, and lines of progress.
 LINES = 64 << 10
-#: outcrop lists no more plans; of more files the bytes are not held against them.
-MOST_PLANS = 1000
 #: After that many seconds of the whole run nothing is repeated, so that it ends within 25 minutes.
 PATIENCE = 17 * 60
 PIECE = 1 << 20
@@ -40,39 +37,25 @@ class Run:
     """What one run of a command took."""
 
     def __init__(self, command, timeout=240):
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            start = time.monotonic()
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.NamedTemporaryFile() as took:
             self.error = None
             env = {**os.environ, "VIPS_CONCURRENCY": str(os.cpu_count()), "GDAL_NUM_THREADS": "ALL_CPUS", "GDAL_PAM_ENABLED": "NO"}
-            try:
-                child = subprocess.Popen(command, stdout=out, stderr=err, env=env, start_new_session=True)
-            except OSError as e:
-                self.error = str(e)
-                return
+            command = [MEASURED, took.name, *command]
+            child = subprocess.Popen(command, stdout=out, stderr=err, env=env, start_new_session=True)
             killer = threading.Timer(timeout, lambda: os.killpg(child.pid, signal.SIGKILL))
             killer.start()
-            self.io = process_io(child.pid)
-            _, status, usage = os.wait4(child.pid, 0)
+            code = child.wait()
             killer.cancel()
-            self.wall = time.monotonic() - start
-            self.cpu, self.peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-            child.returncode = os.waitstatus_to_exitcode(status)
             out.seek(0), err.seek(0)
             self.text = out.read().decode(errors="replace")
             self.stored = self.synced = None
-            if child.returncode != 0:
-                lines = err.read().decode(errors="replace").strip().splitlines() or [f"exit {child.returncode}"]
+            if code != 0:
+                lines = err.read().decode(errors="replace").strip().splitlines() or [f"exit {code}"]
                 self.error = lines[-1][:200]
-
-
-def process_io(pid):
-    """What a process has read and written, once it has ended; it is still to be waited for. {} where the system does not say."""
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    try:
-        with open(f"/proc/{pid}/io") as f:
-            return {key: int(value) for key, value in (line.split(": ") for line in f)}
-    except (OSError, ValueError):
-        return {}
+                return
+            took = json.load(took)
+            self.wall, self.cpu, self.peak = took["seconds"], took["processor_seconds"], took["peak_kib"] / 1024
+            self.io = took["io"]
 
 
 def bounds_of(command):
@@ -82,14 +65,12 @@ def bounds_of(command):
         raise ValueError(f"--plan: {answer.stderr.strip()[-200:]}")
     plans = [json.loads(line)["plan"] for line in answer.stdout.splitlines()]
     plans = [plan for some in plans for plan in (some if isinstance(some, list) else [some])]
-    # Of many files some are at work at once: each has its plan, and the budget holds for all.
-    peak = max(plan["peak_bytes"] for plan in plans) if len(plans) < MOST_PLANS else plans[0]["budget_bytes"]
-    bounds = {"peak": (peak + BESIDE) / MIB, "read": None, "written": None}
     written = [plan["bytes_to_write"] for plan in plans]
-    if len(plans) < MOST_PLANS:
-        bounds["read"] = sum(plan["bytes_to_read"] * plan["passes_at_most"] for plan in plans)
-        bounds["written"] = None if None in written else sum(written)
-    return bounds
+    return {
+        "peak": (max(plan["peak_bytes"] for plan in plans) + BESIDE) / MIB,
+        "read": sum(plan["bytes_to_read"] * plan["passes_at_most"] for plan in plans),
+        "written": None if None in written else sum(written),
+    }
 
 
 def breaches(run, bounds):

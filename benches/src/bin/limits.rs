@@ -3,6 +3,8 @@
 //! ```text
 //! limits memory FILE [BYTES]         read bandwidth over a mapped file; then reading it and writing BYTES by memcpy to a
 //!                                    mapped file (FILE.copy, removed)
+//! limits cache FILE                  reading a file out of the page cache, in pieces that stay in a core's cache: what any
+//!                                    program needs that neither maps nor keeps it
 //! limits decode FILE [THREADS]       every block of a TIFF through the plain library (libdeflate, zstd, weezl, zune-jpeg) and
 //!                                    a plain loop that undoes its predictor, no more
 //! limits blocks FILE [THREADS]       the same by our own block decoder: no chunks, no scheduler, no statistics
@@ -36,6 +38,7 @@ fn main() -> Result<(), Failure> {
     match args[..] {
         ["memory", file] => memory(file, None, all),
         ["memory", file, bytes] => memory(file, Some(bytes.parse()?), all),
+        ["cache", file] => cache(file, all),
         ["decode", file] => decode(file, all, false),
         ["decode", file, threads] => decode(file, threads.parse()?, false),
         ["blocks", file] => decode(file, all, true),
@@ -43,7 +46,7 @@ fn main() -> Result<(), Failure> {
         ["encode", file, codec] => encode(file, codec, 0, all),
         ["encode", file, codec, level] => encode(file, codec, level.parse()?, all),
         _ => Err(
-            "usage: limits memory FILE [BYTES] | decode|blocks FILE [THREADS] | encode FILE CODEC [LEVEL]"
+            "usage: limits memory FILE [BYTES] | cache FILE | decode|blocks FILE [THREADS] | encode FILE CODEC [LEVEL]"
                 .into(),
         ),
     }
@@ -136,6 +139,27 @@ fn memory(path: &str, written: Option<usize>, threads: usize) -> Result<(), Fail
         "{{\"threads\": {threads}, \"bytes\": {}, \"read_seconds\": {read_seconds}, \"copy_seconds\": {copy_seconds}}}",
         input.len()
     );
+    Ok(())
+}
+
+fn cache(path: &str, threads: usize) -> Result<(), Failure> {
+    const PIECE: usize = 512 << 10;
+    thread_local! { static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; PIECE]); }
+    let file = File::open(path)?;
+    let bytes = file.metadata()?.len() as usize;
+    let read = || {
+        on_all(threads, bytes.div_ceil(PIECE), |i| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let buffer = &mut buffer[..PIECE.min(bytes - i * PIECE)];
+                file.read_exact_at(buffer, (i * PIECE) as u64)?;
+                std::hint::black_box(sum(buffer));
+                Ok(())
+            })
+        })
+    };
+    read()?;
+    let seconds = read()?;
+    println!("{{\"threads\": {threads}, \"bytes\": {bytes}, \"seconds\": {seconds}}}");
     Ok(())
 }
 

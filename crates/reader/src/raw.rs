@@ -277,8 +277,7 @@ impl Source for RawSource {
         };
         let read = runs == 1 && self.store.is_better_read(run);
         let (stored_bytes, copied) = match (self.store.is_mapped() && !read, self.lendable) {
-            // The feeder reads into one buffer, a worker into another.
-            (false, _) => (packed, packed),
+            (false, _) => (packed, 0),
             (true, true) => (resident, 0),
             (true, false) => (resident, packed),
         };

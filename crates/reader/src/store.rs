@@ -34,7 +34,7 @@ pub enum IoMode {
 const PIECE: u64 = 8 << 20;
 
 /// The most that is copied rather than touched on the map: more would leave a core's cache before it is used.
-pub(crate) const MOST_READ: u64 = 2 << 20;
+const MOST_READ: u64 = 2 << 20;
 
 /// One fault may make a whole folio of the page cache present: up to 2 MiB, aligned (Linux from 6.16 on; 64 KiB before).
 /// Releasing less would leave the edges of every chunk resident: measured, 115 MiB after 1.2 GiB in 4 MiB bands.

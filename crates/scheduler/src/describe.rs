@@ -152,9 +152,8 @@ impl PlanFacts {
 /// The least bytes that a pass needs, and the most that it takes where there is enough.
 fn needs(plan: &Plan, runtime: &Runtime) -> (u64, u64) {
     let saving = if runtime.checkpoint().is_some() { plan.partial_bytes() } else { 0 };
-    let chunks = plan.chunk_bytes().saturating_mul(runtime.in_flight(plan).max(1) as u64);
-    let partials = plan.partial_bytes().saturating_mul(runtime.workers(plan) as u64);
-    (plan.least_bytes().saturating_add(saving), chunks.saturating_add(partials).saturating_add(saving))
+    let most = runtime.flight_bytes(plan).saturating_add(runtime.near_bytes(plan));
+    (plan.least_bytes().saturating_add(saving), most)
 }
 
 impl LimitedBy {

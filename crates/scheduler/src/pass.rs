@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use outcrop_core::{Error, Event, Result};
+use outcrop_core::{Error, Event, Permit, Result};
 use rayon::{ScopeFifo, ThreadPool};
 
 use crate::admit::{Admission, Flow};
@@ -45,6 +45,8 @@ pub(crate) struct Pass<'a> {
     failure: Mutex<Option<Error>>,
     /// Desks that nobody works at; dropped before the slots, whose permits pay for them.
     desks: Mutex<Vec<Desk>>,
+    /// What pays for the desks' buffers of stored bytes, where there is room for them.
+    near: Option<Permit>,
     slots: usize,
     /// The first chunk that an output gets here.
     first: u64,
@@ -81,6 +83,10 @@ impl<'a> Pass<'a> {
             failure: Mutex::new(None),
             desks: Mutex::default(),
             slots: runtime.in_flight(plan).max(1),
+            near: match runtime.near_bytes(plan) {
+                0 => None,
+                bytes => runtime.options.budget.try_take(bytes),
+            },
             saver,
         })
     }
@@ -225,7 +231,7 @@ impl<'a> Pass<'a> {
             slot.sound = false;
         } else {
             let mut desk = lock(&self.desks).pop().unwrap_or_default();
-            let worked = slot.at(&mut desk, self.inputs, work);
+            let worked = slot.at(&mut desk, self.inputs, self.near.is_some(), work);
             lock(&self.desks).push(desk);
             if let Err(error) = worked {
                 self.fail(slot, error);

@@ -24,6 +24,9 @@ const INLINE_BYTES: u64 = 512 << 10;
 /// More than the usual number of chunks are in flight where they take no more than this for each thread.
 const SMALL_BYTES: u64 = 16 << 20;
 
+/// More stored bytes of a chunk than these would not stay in a core's cache until they are used.
+const NEAR_BYTES: u64 = 4 << 20;
+
 /// What a [`Runtime`] is made with.
 #[derive(Clone)]
 pub struct RuntimeOptions {
@@ -183,6 +186,23 @@ impl Runtime {
         let left = self.options.budget.total().saturating_sub(partials);
         let admits = left.checked_div(plan.chunk_bytes()).unwrap_or(u64::MAX);
         admits.min(self.most_slots(plan) as u64) as usize
+    }
+
+    /// Bytes of the buffers into which workers read stored bytes, rather than into their chunk's: there are fewer, and what they hold
+    /// is in a core's cache. 0 where they are large, or the budget has no room for them beside all chunks in flight.
+    pub(crate) fn near_bytes(&self, plan: &Plan) -> u64 {
+        let stored = plan.input_costs().iter().fold(0u64, |sum, cost| sum.saturating_add(cost.stored_bytes));
+        let near = stored.saturating_mul(self.workers(plan).min(self.in_flight(plan)) as u64);
+        let fits = self.flight_bytes(plan).saturating_add(near) <= self.options.budget.total();
+        if stored <= NEAR_BYTES && fits { near } else { 0 }
+    }
+
+    /// Bytes of all chunks in flight and of the partials, at most; of what is saved of these, too.
+    pub(crate) fn flight_bytes(&self, plan: &Plan) -> u64 {
+        let saving = if self.checkpoint.is_some() { plan.partial_bytes() } else { 0 };
+        let chunks = plan.chunk_bytes().saturating_mul(self.in_flight(plan).max(1) as u64);
+        let partials = plan.partial_bytes().saturating_mul(self.workers(plan) as u64);
+        chunks.saturating_add(partials).saturating_add(saving)
     }
 
     /// Folds all chunks and merges the partials.

@@ -63,17 +63,19 @@ impl Slot {
         }
     }
 
-    /// Works on the chunk at `desk`, whose buffers are warm from the chunk before.
+    /// Works on the chunk at `desk`, whose buffers are warm from the chunk before; with that of stored bytes where it is the
+    /// worker who reads them and `at_desk` says that there is room, which is paid for apart.
     pub(crate) fn at<R>(
         &mut self,
         desk: &mut Desk,
         inputs: &[Input<'_>],
+        at_desk: bool,
         work: impl FnOnce(&mut Slot) -> R,
     ) -> R {
         desk.inputs.resize_with(inputs.len(), Default::default);
         for ((scratch, near), input) in self.scratches.iter().zip(&mut desk.inputs).zip(inputs) {
             near.lent = input.source.order() == Order::Any;
-            near.stored = near.lent && scratch.stored.is_empty();
+            near.stored = at_desk && near.lent && scratch.stored.is_empty();
             near.scratch.stored.clear();
         }
         self.swap(desk);

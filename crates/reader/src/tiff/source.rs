@@ -11,7 +11,6 @@ use super::copy::Palette;
 use super::giant::Streams;
 use super::ifd::TiffFile;
 use super::layout::{Layout, Place};
-use crate::store::MOST_READ;
 
 /// One page of a TIFF or BigTIFF at one level.
 pub struct TiffSource {
@@ -247,13 +246,6 @@ impl Source for TiffSource {
             decoded.saturating_add(block.max(colours)).saturating_add(self.spec.scratch_bytes())
         };
         let stored_bytes = stored_bytes.saturating_add(gaps).saturating_mul(planes);
-        // The feeder reads into one buffer, a worker into another.
-        let again = match (self.file.store.is_mapped(), self.plain) {
-            (true, true) if layout.planes > 1 => 0,
-            (true, true) => stored_bytes.min(MOST_READ),
-            _ => stored_bytes,
-        };
-        let scratch_bytes = scratch_bytes.saturating_add(again);
         Ok(Cost { stored_bytes, scratch_bytes })
     }
 

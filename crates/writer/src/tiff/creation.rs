@@ -95,7 +95,7 @@ fn blocks(given: &Given<'_>) -> Result<Blocks> {
 fn compression(given: &Given<'_>) -> Result<Compression> {
     let level = |key| given.number::<u8>(key, "0 to 255");
     let name = match given.get("COMPRESS") {
-        Some(value) => known("compression", value, &COMPRESSIONS)?,
+        Some(value) => known("COMPRESS", value, &COMPRESSIONS)?,
         None => "NONE",
     };
     for (key, of) in [
