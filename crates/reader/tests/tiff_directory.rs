@@ -743,3 +743,51 @@ proptest! {
         prop_assert_eq!(&results[0], &results[1]);
     }
 }
+
+/// A text as the values of an ASCII tag.
+fn text(text: &str) -> Vec<u64> {
+    text.bytes().chain([0]).map(u64::from).collect()
+}
+
+#[test]
+fn planes_behind_one_directory_are_pages() {
+    // Six planes of 5 x 4 behind a directory of the first, whose strips have 2 rows.
+    let stack = |tag: Tag, planes: u64, changes: &[Tag]| {
+        let mut b = Builder::new(true, false);
+        let tags = gray(&mut b, 5, 4, 2, &[&[tag], changes].concat());
+        (20..planes * 20).for_each(|i| b.bytes.push(i as u8));
+        b.page(&tags);
+        b.bytes
+    };
+    let imagej = (270, ASCII, text("ImageJ=1.54f\nimages=6\nchannels=2\nslices=3\nhyperstack=true\n"));
+    let shaped = (270, ASCII, text("{\"shape\": [2, 3, 5, 4], \"truncated\": true}"));
+    let uic2 = (33629, RATIONAL, vec![1; 6]);
+    for (tag, label) in [(imagej.clone(), "Z=1 C=1 T=0"), (shaped, "plane 3"), (uic2, "plane 3")] {
+        let bytes = stack(tag, 6, &[]);
+        for page in 0..6 {
+            let expected: Vec<f64> = (page * 20..page * 20 + 20).map(|i| f64::from(i as u8)).collect();
+            let options = TiffOptions { page, ..TiffOptions::default() };
+            assert_eq!(all(&bytes, &options).unwrap(), expected, "{label} {page}");
+        }
+        let source = open_with(&bytes, IoMode::Map, &TiffOptions::default()).unwrap();
+        assert_eq!(source.image().pages.len(), 6);
+        assert_eq!(source.image().pages[3].label.as_deref(), Some(label));
+        assert!(source.image().metadata.other.is_empty());
+        let beyond = TiffOptions { page: 6, ..TiffOptions::default() };
+        assert!(refusal(open_with(&bytes, IoMode::Map, &beyond).map(|_| ())).contains("there are 6"));
+    }
+    // What is not certain is said: planes missing, a gap between strips, a codec, more than memory should hold.
+    let long = (270, ASCII, text("ImageJ=1.54f\nimages=100\n"));
+    let many = (270, ASCII, text("ImageJ=1.54f\nimages=18446744073709551615\n"));
+    for (bytes, unread) in [
+        (stack(long, 6, &[]), "99 ("),
+        (stack(imagej.clone(), 6, &[(273, LONG, vec![8, 16, 25])]), "5 ("),
+        (stack(imagej, 6, &[(259, SHORT, vec![32773])]), "5 ("),
+        (stack(many, 6, &[]), "18446744073709551614 ("),
+    ] {
+        let source = open_with(&bytes, IoMode::Map, &TiffOptions::default()).unwrap();
+        assert_eq!(source.image().pages.len(), 1);
+        let (name, value) = &source.image().metadata.other[0];
+        assert!(name == "planes not read" && value.starts_with(unread), "{name}: {value}");
+    }
+}

@@ -46,6 +46,7 @@ pub(super) mod tag {
     pub(in crate::tiff) const JPEG_AC_TABLES: u16 = 521;
     pub(in crate::tiff) const YCBCR_SUBSAMPLING: u16 = 530;
     pub(in crate::tiff) const COPYRIGHT: u16 = 33432;
+    pub(in crate::tiff) const UIC2: u16 = 33629;
     pub(in crate::tiff) const MODEL_PIXEL_SCALE: u16 = 33550;
     pub(in crate::tiff) const MODEL_TIEPOINT: u16 = 33922;
     pub(in crate::tiff) const MODEL_TRANSFORMATION: u16 = 34264;
