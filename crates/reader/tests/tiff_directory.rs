@@ -791,3 +791,74 @@ fn planes_behind_one_directory_are_pages() {
         assert!(name == "planes not read" && value.starts_with(unread), "{name}: {value}");
     }
 }
+
+/// A page of one JPEG tile of 16 x 16, 13 x 9 of them in the image.
+fn jpeg_page(photometric: u64, samples: u64, stream: &[u8]) -> Result<Vec<f64>, Error> {
+    let mut b = Builder::new(true, false);
+    let at = b.data(stream);
+    b.page(&[
+        (256, SHORT, vec![13]),
+        (257, SHORT, vec![9]),
+        (258, SHORT, vec![8; samples as usize]),
+        (259, SHORT, vec![7]),
+        (262, SHORT, vec![photometric]),
+        (277, SHORT, vec![samples]),
+        (322, SHORT, vec![16]),
+        (323, SHORT, vec![16]),
+        (324, LONG, vec![at]),
+        (325, LONG, vec![stream.len() as u64]),
+    ]);
+    all(&b.bytes, &TiffOptions::default())
+}
+
+#[test]
+fn jpegs_of_edge_tiles_may_end_where_the_image_does() {
+    // Images of 13 x 9 pixels, as strips and as tiles of 16 x 16.
+    let gray_jpeg = include_bytes!("../src/tiff/codec/testdata/gray.jpg");
+    let as_tile = jpeg_page(1, 1, gray_jpeg).unwrap();
+    let mut b = Builder::new(true, false);
+    let at = b.data(gray_jpeg);
+    let bytes = gray_jpeg.len() as u64;
+    let tags =
+        gray(&mut b, 9, 13, 9, &[(259, SHORT, vec![7]), (273, LONG, vec![at]), (279, LONG, vec![bytes])]);
+    b.page(&tags);
+    assert_eq!(as_tile, all(&b.bytes, &TiffOptions::default()).unwrap());
+    // One that ends before the image does is an error.
+    let mut narrow = gray_jpeg.to_vec();
+    let frame = narrow.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+    narrow[frame + 8] = 12;
+    let error = refusal(jpeg_page(1, 1, &narrow));
+    assert!(error.contains("an image of 12 x 9 pixels in a block of 13 x 9"), "{error}");
+}
+
+#[test]
+fn adobes_transform_0_of_three_components_is_no_cmyk() {
+    let named_rgb = include_bytes!("../src/tiff/codec/testdata/rgb_as_is.jpg").to_vec();
+    assert_eq!(&named_rgb[6..11], b"Adobe");
+    let mut numbered = named_rgb.clone();
+    let frame = numbered.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+    let scan = numbered.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
+    for k in 0..3 {
+        assert_eq!(numbered[frame + 10 + 3 * k], b"RGB"[k]);
+        numbered[frame + 10 + 3 * k] = k as u8 + 1;
+        numbered[scan + 5 + 2 * k] = k as u8 + 1;
+    }
+    let expected = jpeg_page(2, 3, &named_rgb).unwrap();
+    for photometric in [2, 6] {
+        assert_eq!(jpeg_page(photometric, 3, &numbered).unwrap(), expected, "photometric {photometric}");
+    }
+}
+
+#[test]
+fn jpegs_that_are_not_read_are_refused_by_name() {
+    let mut lossless = include_bytes!("../src/tiff/codec/testdata/gray.jpg").to_vec();
+    let frame = lossless.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+    lossless[frame + 1] = 0xc3;
+    let error = refusal(jpeg_page(1, 1, &lossless));
+    assert!(error.contains("lossless jpeg (coding process SOF3)"), "{error}");
+    let mut b = Builder::new(true, false);
+    let tags = gray(&mut b, 5, 4, 5, &[(258, SHORT, vec![16]), (259, SHORT, vec![7])]);
+    b.page(&tags);
+    let error = refusal(all(&b.bytes, &TiffOptions::default()));
+    assert!(error.contains("JPEG of 16 bits") && error.contains("lossless"), "{error}");
+}
