@@ -862,3 +862,29 @@ fn jpegs_that_are_not_read_are_refused_by_name() {
     let error = refusal(all(&b.bytes, &TiffOptions::default()));
     assert!(error.contains("JPEG of 16 bits") && error.contains("lossless"), "{error}");
 }
+
+#[test]
+fn every_code_of_deflate_is_read() {
+    // A zlib stream of one stored block: header, length and its complement, 0 to 19, Adler-32.
+    let mut stream = vec![0x78, 1, 1, 20, 0, 0xeb, 0xff];
+    stream.extend(0..20);
+    let (a, b) = (0..20u32).fold((1, 0), |(a, b), v| (a + v, b + a + v));
+    stream.extend((b << 16 | a).to_be_bytes());
+    for code in [8, 32946, 50013] {
+        let mut b = Builder::new(true, false);
+        let at = b.data(&stream);
+        let bytes = stream.len() as u64;
+        let changes = [
+            (259, SHORT, vec![code]),
+            (273, LONG, vec![at]),
+            (279, LONG, vec![bytes]),
+            (278, SHORT, vec![5]),
+        ];
+        let tags = gray(&mut b, 5, 4, 5, &changes);
+        b.page(&tags);
+        assert_eq!(all(&b.bytes, &TiffOptions::default()).unwrap(), ramp(20), "{code}");
+    }
+    // Those of cameras are refused by name.
+    let nef = refusal(changed(&[(259, SHORT, vec![34713])]));
+    assert!(nef.contains("34713 (a camera's raw data)"), "{nef}");
+}

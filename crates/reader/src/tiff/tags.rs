@@ -99,7 +99,7 @@ pub(super) fn codec_name(compression: u16) -> String {
         5 => "LZW",
         6 => "old JPEG",
         7 | 33007 => "JPEG",
-        8 | 32946 => "Deflate",
+        8 | 32946 | 50013 => "Deflate",
         32766 => "NeXT",
         32771 => "CCITT RLE/W",
         32773 => "PackBits",
