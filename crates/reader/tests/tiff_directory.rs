@@ -762,7 +762,10 @@ fn planes_behind_one_directory_are_pages() {
     let imagej = (270, ASCII, text("ImageJ=1.54f\nimages=6\nchannels=2\nslices=3\nhyperstack=true\n"));
     let shaped = (270, ASCII, text("{\"shape\": [2, 3, 5, 4], \"truncated\": true}"));
     let uic2 = (33629, RATIONAL, vec![1; 6]);
-    for (tag, label) in [(imagej.clone(), "Z=1 C=1 T=0"), (shaped, "plane 3"), (uic2, "plane 3")] {
+    let depth = (32997, SHORT, vec![6]);
+    for (tag, label) in
+        [(imagej.clone(), "Z=1 C=1 T=0"), (shaped, "plane 3"), (uic2, "plane 3"), (depth, "plane 3")]
+    {
         let bytes = stack(tag, 6, &[]);
         for page in 0..6 {
             let expected: Vec<f64> = (page * 20..page * 20 + 20).map(|i| f64::from(i as u8)).collect();

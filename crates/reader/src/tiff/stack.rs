@@ -1,5 +1,5 @@
-//! Stacks of planes behind one directory: ImageJ, MetaMorph (STK) and tifffile write the pixels of all planes one after
-//! the other and a directory for the first alone. How many there are is said beside the layout.
+//! Stacks of planes behind one directory: ImageJ, MetaMorph (STK), tifffile and volumes (ImageDepth) have the pixels of
+//! all planes one after the other and a directory for the first alone. How many there are is said beside the layout.
 
 use super::ifd::{Directory, TiffFile};
 use super::layout::Layout;
@@ -49,6 +49,8 @@ impl Stack {
             let of_all = shape.iter().try_fold(1u64, |all, &side| all.checked_mul(side))?;
             let of_one = layout.extent.samples()?;
             of_all.is_multiple_of(of_one).then_some(of_all / of_one)?
+        } else if let Ok(Some(depth)) = dir.uint(file, tag::IMAGE_DEPTH) {
+            depth
         } else {
             // UIC2Tag has one value for each plane.
             dir.get(tag::UIC2).map(|entry| entry.count)?

@@ -45,6 +45,7 @@ pub(super) mod tag {
     pub(in crate::tiff) const JPEG_DC_TABLES: u16 = 520;
     pub(in crate::tiff) const JPEG_AC_TABLES: u16 = 521;
     pub(in crate::tiff) const YCBCR_SUBSAMPLING: u16 = 530;
+    pub(in crate::tiff) const IMAGE_DEPTH: u16 = 32997;
     pub(in crate::tiff) const COPYRIGHT: u16 = 33432;
     pub(in crate::tiff) const UIC2: u16 = 33629;
     pub(in crate::tiff) const MODEL_PIXEL_SCALE: u16 = 33550;
