@@ -137,6 +137,18 @@ impl BlockSpec {
     /// [`Error::Format`] where the stream is broken or ends early, with the bytes expected and found; what
     /// [`BlockSpec::check`] says; [`Error::Usage`] where `out` has another length. `out` then holds anything.
     pub fn decode(&self, stored: &[u8], rows: u32, state: &mut CodecState, out: &mut [u8]) -> Result<()> {
+        self.decode_part(stored, (rows, self.width), state, out)
+    }
+
+    /// The same for a block of which only the first `columns` are in the image. The others may be missing from it and then
+    /// hold anything.
+    pub(super) fn decode_part(
+        &self,
+        stored: &[u8],
+        (rows, columns): (u32, u32),
+        state: &mut CodecState,
+        out: &mut [u8],
+    ) -> Result<()> {
         let codec = Codec::of(self)?;
         let sizes = self.sizes(rows)?;
         if out.len() != sizes.out || rows > self.height {
@@ -159,7 +171,7 @@ impl BlockSpec {
             stored
         };
         if codec.is_image() {
-            return codec::image::decode(self, codec, stored, rows, contexts, out);
+            return codec::image::decode(self, codec, stored, (rows, columns), contexts, out);
         }
         if self.is_direct() {
             codec::decode(self, codec, stored, rows, contexts, out)?;

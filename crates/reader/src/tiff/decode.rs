@@ -148,7 +148,8 @@ impl TiffSource {
         }
         let whole = Rect { height: part.rows, width: self.layout.width, ..block };
         work.block.resize(self.image_bytes(&whole, samples as u64, bytes)?)?;
-        self.spec.decode(stored, rows, &mut work.codec, work.block.bytes_mut())?;
+        let size = (rows, block.width as u32);
+        self.spec.decode_part(stored, size, &mut work.codec, work.block.bytes_mut())?;
         let there = Grid {
             width: self.layout.width as usize,
             samples,

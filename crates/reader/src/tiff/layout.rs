@@ -29,6 +29,8 @@ pub(super) struct Layout {
     packed: Option<(u64, u64)>,
     offsets: Entry,
     counts: Option<Entry>,
+    /// Bytes from where the tables say that blocks lie to where they do: later planes of a stack.
+    shift: u64,
     /// The largest byte count and the sum of all, found once.
     worst: OnceLock<(u64, u64)>,
     one_run: OnceLock<bool>,
@@ -111,6 +113,7 @@ impl Layout {
             packed,
             offsets,
             counts,
+            shift: 0,
             worst: OnceLock::new(),
             one_run: OnceLock::new(),
         })
@@ -120,6 +123,12 @@ impl Layout {
     pub(super) fn into_one_block(mut self) -> Layout {
         (self.height, self.width, self.tiled) = (self.extent.height, self.extent.width, false);
         (self.across, self.down, self.planes) = (1, 1, 1);
+        self
+    }
+
+    /// The same layout of pixels that lie so many bytes further on.
+    pub(super) fn shifted(mut self, bytes: u64) -> Layout {
+        self.shift = bytes;
         self
     }
 
@@ -214,7 +223,7 @@ impl Layout {
                 )))
             }
             // Bytes after the last row are nobody's.
-            Some(needed) => Ok(Place::Bytes { offset, bytes: needed }),
+            Some(needed) => Ok(Place::Bytes { offset: offset.saturating_add(self.shift), bytes: needed }),
             None => Ok(Place::Bytes { offset, bytes }),
         }
     }
@@ -291,10 +300,19 @@ impl Layout {
         Ok(*self.one_run.get_or_init(|| found))
     }
 
+    /// Where the page begins and its bytes, where it is uncompressed strips one after the other inside the file.
+    pub(super) fn run_bytes(&self, file: &TiffFile) -> Option<(u64, u64)> {
+        let row = self.row_bytes.filter(|_| !self.tiled)?;
+        let is_run = self.find_one_run(file, 1, row).is_ok_and(|run| run);
+        let bytes = row.checked_mul(self.extent.height)?.checked_mul(self.planes)?;
+        is_run.then_some((file.uint(&self.offsets, 0).ok()?, bytes))
+    }
+
     fn find_one_run(&self, file: &TiffFile, align: u64, row_bytes: u64) -> Result<bool> {
         let blocks = self.blocks();
         // Where a table is broken, the block that needs it says so.
-        let Ok(start) = file.uint(&self.offsets, 0) else { return Ok(false) };
+        let Ok(first) = file.uint(&self.offsets, 0) else { return Ok(false) };
+        let start = first.saturating_add(self.shift);
         // Padded tiles of several planes are not evenly spaced in the image's rows.
         if self.tiled && self.planes > 1 {
             return Ok(false);
@@ -303,7 +321,7 @@ impl Layout {
         let total = row_bytes.checked_mul(rows).and_then(|b| b.checked_mul(self.planes));
         let inside = total.is_some_and(|total| file.store.check(start, total).is_ok());
         if self.across != 1
-            || start == 0
+            || first == 0
             || !start.is_multiple_of(align)
             || !inside
             || self.offsets.count < blocks
@@ -311,7 +329,7 @@ impl Layout {
             return Ok(false);
         }
         let bytes_of = |index: u64| row_bytes * self.stored_rows(index % self.down);
-        let (mut index, mut expected, mut run) = (0, start, true);
+        let (mut index, mut expected, mut run) = (0, first, true);
         file.each_uint(&self.offsets, blocks, |offset| {
             run &= offset == expected;
             expected = expected.saturating_add(bytes_of(index));

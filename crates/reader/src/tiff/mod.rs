@@ -23,6 +23,7 @@ mod predictor;
 mod predictor_sse2;
 mod samples;
 mod source;
+mod stack;
 pub mod stream;
 mod tags;
 pub(crate) mod unpack;

@@ -46,7 +46,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
 
     let dir = file.directory(offset)?;
     let samples = Samples::read(&file, &dir)?;
-    let mut layout = Layout::read(&file, &dir, &samples)?;
+    let mut layout = Layout::read(&file, &dir, &samples)?.shifted(page.shift);
     let mut stream = None;
     if samples.compression == 6 {
         stream = match old_jpeg::read(&file, &dir, &samples, &layout)? {
@@ -74,6 +74,10 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     }
     if mask.is_some() && !options.mask {
         metadata.other.push(("mask".into(), "yes".into()));
+    }
+    if pages.unread_planes > 0 {
+        let why = format!("{} (not strips without compression in one run)", pages.unread_planes);
+        metadata.other.push(("planes not read".into(), why));
     }
     let absent = nodata.first().copied().unwrap_or(Value::Int(0));
     let (mut extent, mut dtype) = (layout.extent, samples.dtype);

@@ -12,6 +12,7 @@ use super::ifd::{Directory, TiffFile};
 use super::layout::Layout;
 use super::ome;
 use super::samples::Samples;
+use super::stack::Stack;
 use super::tags::tag;
 
 /// Text of a tag that is looked at, at most.
@@ -25,6 +26,8 @@ pub(super) struct Pages {
     pub(super) pages: Vec<Page>,
     /// OME-XML of the file.
     pub(super) ome_xml: Option<String>,
+    /// Planes that the file claims behind its only directory and that are not read.
+    pub(super) unread_planes: u64,
 }
 
 /// One page: where its directories lie and what `info` says of it.
@@ -34,6 +37,8 @@ pub(super) struct Page {
     pub(super) levels: Vec<(u64, LevelInfo)>,
     /// The directories of its masks, of the page's own size and of its levels', and their rows and columns.
     pub(super) masks: Vec<(u64, (u64, u64))>,
+    /// Bytes from where the directory says that its pixels lie to where this page's do: later planes of a stack.
+    pub(super) shift: u64,
 }
 
 /// What one directory says of itself, or why it cannot be read.
@@ -87,6 +92,22 @@ pub(super) fn read(file: &TiffFile) -> Result<Pages> {
         let label = (brief.subfile & REDUCED != 0).then(|| "reduced".to_owned());
         pages.push(Page::new(brief, label));
     }
+    let mut unread_planes = 0;
+    if page_of.len() == 1
+        && let Some(stack) = Stack::read(file, &file.directory(file.first)?)
+    {
+        unread_planes = stack.claimed - stack.planes;
+        let first = &pages[0];
+        let (info, levels) = (first.info.clone(), first.levels.clone());
+        for plane in 1..stack.planes {
+            let info = PageInfo { label: Some(stack.label(plane)), ..info.clone() };
+            let shift = plane * stack.step;
+            pages.push(Page { info, levels: levels.clone(), masks: Vec::new(), shift });
+        }
+        if stack.planes > 1 {
+            pages[0].info.label.get_or_insert(stack.label(0));
+        }
+    }
     for (owner, offset) in sub_ifds {
         // Two pages may name one SubIFD; the first has it. A page among its own SubIFDs is a cycle.
         if pages[owner].levels.first().is_some_and(|l| l.0 == offset) {
@@ -117,7 +138,7 @@ pub(super) fn read(file: &TiffFile) -> Result<Pages> {
         page.levels[1..].sort_by_key(|l| std::cmp::Reverse(area(&l.1)));
         page.info.levels = page.levels.len() as u64;
     }
-    Ok(Pages { pages, ome_xml })
+    Ok(Pages { pages, ome_xml, unread_planes })
 }
 
 impl Page {
@@ -131,7 +152,7 @@ impl Page {
             }
         };
         let info = PageInfo { extent, dtype, levels: 1, label };
-        Page { info, levels: vec![(brief.offset, level)], masks: Vec::new() }
+        Page { info, levels: vec![(brief.offset, level)], masks: Vec::new(), shift: 0 }
     }
 
     /// Takes a mask, or (where `level` allows) a smaller image of the same samples and shape as a level.

@@ -45,7 +45,9 @@ pub(super) mod tag {
     pub(in crate::tiff) const JPEG_DC_TABLES: u16 = 520;
     pub(in crate::tiff) const JPEG_AC_TABLES: u16 = 521;
     pub(in crate::tiff) const YCBCR_SUBSAMPLING: u16 = 530;
+    pub(in crate::tiff) const IMAGE_DEPTH: u16 = 32997;
     pub(in crate::tiff) const COPYRIGHT: u16 = 33432;
+    pub(in crate::tiff) const UIC2: u16 = 33629;
     pub(in crate::tiff) const MODEL_PIXEL_SCALE: u16 = 33550;
     pub(in crate::tiff) const MODEL_TIEPOINT: u16 = 33922;
     pub(in crate::tiff) const MODEL_TRANSFORMATION: u16 = 34264;
@@ -98,7 +100,7 @@ pub(super) fn codec_name(compression: u16) -> String {
         5 => "LZW",
         6 => "old JPEG",
         7 | 33007 => "JPEG",
-        8 | 32946 => "Deflate",
+        8 | 32946 | 50013 => "Deflate",
         32766 => "NeXT",
         32771 => "CCITT RLE/W",
         32773 => "PackBits",

@@ -1,4 +1,4 @@
-//! Deflate (8 and 32946): zlib streams, by libdeflate, and by zlib-rs where the stream is longer than the rows.
+//! Deflate (8, 32946, Atalasoft's 50013): zlib streams, by libdeflate, and by zlib-rs where the stream is longer than the rows.
 
 use std::io::{ErrorKind, Read};
 

@@ -27,22 +27,30 @@ pub(in super::super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
     };
     let fits = usize::from(depth) <= 8 * spec.dtype.bytes() && spec.bits.iter().all(|&b| b == depth);
     if !types.contains(&spec.dtype) || !fits {
+        if matches!(codec, Codec::Jpeg | Codec::OldJpeg) {
+            return Err(Error::Unsupported(format!(
+                "JPEG of {depth} bits per sample (12 bits, or lossless JPEG (SOF3) as of raw photographs): only 8 bits, \
+                 baseline and progressive, are read"
+            )));
+        }
         return Err(Error::Unsupported(format!("{codec:?} of {:?} bits as {}", spec.bits, spec.dtype)));
     }
     Ok(())
 }
 
-/// Decodes the first `rows` rows of a block.
+/// Decodes the first `rows` rows of a block, of which the first `columns` are in the image.
 pub(in super::super) fn decode(
     spec: &BlockSpec,
     codec: Codec,
     stored: &[u8],
-    rows: u32,
+    (rows, columns): (u32, u32),
     contexts: &mut super::Contexts,
     out: &mut [u8],
 ) -> Result<()> {
     let (width, height) = (spec.width, spec.height);
-    let shape = Shape { width, height, rows, samples: spec.samples(), bytes: spec.dtype.bytes() };
+    let columns = if matches!(codec, Codec::Jpeg | Codec::OldJpeg) { columns } else { width };
+    let (samples, bytes) = (spec.samples(), spec.dtype.bytes());
+    let shape = Shape { width, height, rows, columns, samples, bytes };
     match codec {
         Codec::Jpeg | Codec::OldJpeg => jpeg::decode(spec, codec, stored, shape, &mut contexts.image, out),
         #[cfg(feature = "webp")]
@@ -68,6 +76,8 @@ pub(in super::super) struct Shape {
     /// Rows of the whole block.
     pub(super) height: u32,
     pub(super) rows: u32,
+    /// Columns of them that are in the image: a JPEG may end there.
+    pub(super) columns: u32,
     pub(super) samples: usize,
     /// Bytes of a sample.
     pub(super) bytes: usize,
@@ -85,10 +95,10 @@ impl Shape {
     pub(super) fn admit(&self, codec: &str, width: u64, height: u64, samples: u64) -> Result<()> {
         let pixels = width.saturating_mul(height);
         let most = (u64::from(self.width) * u64::from(self.height)).saturating_mul(2).saturating_add(SLACK);
-        if width < u64::from(self.width) || height < u64::from(self.rows) || pixels > most {
+        if width < u64::from(self.columns) || height < u64::from(self.rows) || pixels > most {
             return Err(Error::Format(format!(
                 "{codec}: an image of {width} x {height} pixels in a block of {} x {}",
-                self.width, self.rows
+                self.columns, self.rows
             )));
         }
         if samples != self.samples as u64 {
@@ -109,7 +119,8 @@ impl Shape {
     pub(super) fn crop(&self, image: &[u8], image_row: usize, out: &mut [u8]) {
         let row = self.row_bytes();
         for (from, to) in image.chunks_exact(image_row.max(1)).zip(out.chunks_exact_mut(row.max(1))) {
-            to.copy_from_slice(&from[..row]);
+            let row = row.min(image_row);
+            to[..row].copy_from_slice(&from[..row]);
         }
     }
 

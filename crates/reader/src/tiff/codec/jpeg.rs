@@ -37,7 +37,11 @@ pub(super) fn decode(
         .set_max_height(65_535);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(stream), options);
     decoder.decode_headers().map_err(broken)?;
-    let input = decoder.input_colorspace().unwrap_or(ColorSpace::Unknown);
+    let input = match decoder.input_colorspace() {
+        // Until it decodes, the library takes Adobe's transform 0 for CMYK, whatever the number of components.
+        Some(ColorSpace::CMYK) if size.components == 3 => ColorSpace::RGB,
+        input => input.unwrap_or(ColorSpace::Unknown),
+    };
     let output = match size.components {
         1 => ColorSpace::Luma,
         2 => ColorSpace::LumaA,
@@ -130,8 +134,14 @@ impl Header {
                     &[precision, h0, h1, w0, w1, components, ..],
                 ) => {
                     if !matches!(marker, 0xc0..=0xc2) {
+                        let name = match marker {
+                            0xc3 => "lossless ",
+                            0xc5..=0xc7 => "hierarchical ",
+                            0xc9..=0xcb => "arithmetic-coded ",
+                            _ => "",
+                        };
                         return Err(Error::Unsupported(format!(
-                            "jpeg of coding process SOF{}",
+                            "{name}jpeg (coding process SOF{}): only baseline and progressive are read",
                             marker - 0xc0
                         )));
                     }

@@ -174,7 +174,7 @@ mod tests {
         let mut counts = Vec::new();
         each_style(size.stream, 1, |style| counts.push(precincts_of(style, 64, 64)));
         assert_eq!(counts, [8 * 8 + 8 * 8 + 8 * 8, 32 * 32]);
-        let shape = Shape { width: 64, height: 64, rows: 64, samples: 1, bytes: 1 };
+        let shape = Shape { width: 64, height: 64, rows: 64, columns: 64, samples: 1, bytes: 1 };
         let error = size.admit(shape).unwrap_err().to_string();
         assert!(error.contains("1024 precincts in 64 x 64"), "{error}");
         for cut in 0..stream.len() {
