@@ -176,11 +176,15 @@ pub fn reduce_axes(
                 let size = (window.height, window.width);
                 let mut lines = widest(over, size, bytes, budget);
                 let (kernel, plan) = loop {
-                    let chunk = if over == Over::Y { (size.0.max(1), lines) } else { (lines, size.1.max(1)) };
+                    // Borders of chunks are counted from the corner of the image: whole lines reach to the window's end.
+                    let chunk = match over {
+                        Over::Y => (window.bottom().max(1), lines),
+                        _ => (lines, window.right().max(1)),
+                    };
                     // The plan may raise the chunk to whole blocks of the file.
-                    let chunk = plan(Some(chunk), 0)?.grid().shape();
+                    let shape = plan(Some(chunk), 0)?.grid().shape();
                     let validity = validity.clone();
-                    let kernel = Lines::new(percentile.clone(), *method, over, window, validity, chunk)?;
+                    let kernel = Lines::new(percentile.clone(), *method, over, window, validity, shape)?;
                     let plan = plan(Some(chunk), kernel.partial_bytes())?;
                     let fits = plan.chunk_bytes().saturating_add(kernel.partial_bytes()) <= budget;
                     if fits || lines == 1 {
