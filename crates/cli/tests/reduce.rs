@@ -107,7 +107,9 @@ fn a_percentile_of_lines_is_there_for_every_window() {
     let samples = noise(12 * 14);
     folder.write("a.npy", &npy("|u1", &[12, 14], &samples));
     folder.write("a.tif", &tiff(14, 12, 1, &samples));
-    for (input, y, x) in ["a.npy", "a.tif"].into_iter().flat_map(|i| [(i, 2, 7), (i, 5, 3), (i, 7, 9), (i, 0, 1)]) {
+    for (input, y, x) in
+        ["a.npy", "a.tif"].into_iter().flat_map(|i| [(i, 2, 7), (i, 5, 3), (i, 7, 9), (i, 0, 1)])
+    {
         let window = format!("{x},{y},5,5");
         let sorted = |line: &dyn Fn(usize) -> usize| {
             let mut line: Vec<u8> = (0..5).map(|i| samples[line(i)]).collect();
@@ -117,7 +119,8 @@ fn a_percentile_of_lines_is_there_for_every_window() {
         let columns: Vec<u8> = (0..5).map(|c| sorted(&|i| (y + i) * 14 + x + c)).collect();
         let rows: Vec<u8> = (0..5).map(|r| sorted(&|i| (y + r) * 14 + x + i)).collect();
         for (over, wanted) in [("y", columns), ("x", rows)] {
-            let args = ["reduce", "median", input, "o.raw", "--over", over, "--window", &window, "--overwrite"];
+            let args =
+                ["reduce", "median", input, "o.raw", "--over", over, "--window", &window, "--overwrite"];
             folder.ok(&args);
             assert_eq!(folder.read("o.raw"), wanted, "{args:?}");
         }
