@@ -20,31 +20,40 @@ pub(crate) enum Cell {
     Undefined,
 }
 
-/// Rows under headings, aligned right; the first line is the headings.
-pub(crate) fn render(headings: &[&str], rows: &[Vec<Cell>]) -> String {
-    let mut lines = Vec::new();
-    for digits in DIGITS.rev() {
-        lines = rows.iter().map(|row| row.iter().map(|cell| cell.show(digits)).collect::<Vec<_>>()).collect();
-        if width(&widths(headings, &lines)) <= WIDTH {
-            break;
+/// Rows under headings, aligned right; the first line is the headings. Rows are asked for again and again, so that nobody
+/// holds a long table.
+pub(crate) fn render<R: AsRef<[Cell]>>(
+    headings: &[&str],
+    rows: impl IntoIterator<Item = R> + Clone,
+) -> String {
+    let widths = |digits| {
+        let mut widths: Vec<usize> = headings.iter().map(|heading| heading.len()).collect();
+        for row in rows.clone() {
+            for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
+                *width = (*width).max(cell.show(digits).chars().count());
+            }
         }
+        widths
+    };
+    let mut digits = *DIGITS.end();
+    let mut found = widths(digits);
+    while width(&found) > WIDTH && digits > *DIGITS.start() {
+        digits -= 1;
+        found = widths(digits);
     }
-    let widths = widths(headings, &lines);
     let mut text = String::new();
-    let headings = headings.iter().map(|h| (*h).to_owned()).collect();
-    for line in std::iter::once(&headings).chain(&lines) {
-        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+    let mut line = |cells: &mut dyn Iterator<Item = String>| {
+        for (column, (cell, &width)) in cells.zip(&found).enumerate() {
             let gap = if column == 0 { "" } else { "  " };
             let _ = write!(text, "{gap}{cell:>width$}");
         }
         text.push('\n');
+    };
+    line(&mut headings.iter().map(|heading| (*heading).to_owned()));
+    for row in rows {
+        line(&mut row.as_ref().iter().map(|cell| cell.show(digits)));
     }
     text
-}
-
-fn widths(headings: &[&str], lines: &[Vec<String>]) -> Vec<usize> {
-    let widest = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    headings.iter().enumerate().map(|(column, heading)| heading.len().max(widest(column))).collect()
 }
 
 fn width(widths: &[usize]) -> usize {

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::util::{Folder, npy, sparse};
+use crate::util::{Folder, noise, npy, sparse};
 
 const MIB: u64 = 1 << 20;
 /// Runs a command with a budget of so many MiB and so many threads, and holds what it did against its plan. `writes` is its
@@ -82,6 +82,47 @@ fn every_kind_of_job_keeps_to_its_budget_and_its_plan() {
         let tiles = std::fs::read_dir(folder.path("p_files")).unwrap();
         assert_eq!(tiles.count(), 13);
         std::fs::remove_dir_all(folder.path("p_files")).unwrap();
+    }
+}
+
+/// Figures of many channels, and as many results as an image has columns or rows: within the budget, or refused with the
+/// flag that helps.
+#[test]
+fn many_channels_quantiles_and_results_keep_to_the_budget_or_are_refused() {
+    let folder = Folder::new();
+    folder.write("deep.npy", &npy("<f4", &[40, 50, 64], &noise(40 * 50 * 64 * 4)));
+    folder.write("wide.npy", &npy("|u1", &[2, 2_000_000], &noise(4_000_000)));
+    folder.write("tall.npy", &npy("<u2", &[2_000_000, 2], &noise(8_000_000)));
+    let asked: Vec<String> = (0..64).map(|i| format!("{i}.5")).collect();
+    let asked = asked.join(",");
+    let run = |args: &[&str], budgets: &[u64]| {
+        let mut done = 0;
+        for &budget in budgets {
+            let memory = format!("{budget}MiB");
+            let limits = ["-j", "16", "-q", "--memory", &memory, "--report", "r.json"];
+            let outcome = folder.run(&[args, &limits].concat());
+            if outcome.code == Some(5) {
+                assert!(outcome.stderr.contains("--memory"), "{}", outcome.stderr);
+                continue;
+            }
+            assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+            let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+            std::fs::remove_file(folder.path("r.json")).unwrap();
+            let peak = report["peak_resident_bytes"].as_u64().unwrap();
+            assert!(peak <= (budget + 32) * MIB, "{args:?} with {budget} MiB: {peak} bytes");
+            done += 1;
+        }
+        assert!(done > 0, "{args:?} fits none of {budgets:?}");
+    };
+    run(&["stats", "deep.npy", "--percentiles", &asked, "--json"], &[64, 256]);
+    run(&["stats", "deep.npy", "--percentiles", "50", "--nodata", "3", "--moments"], &[64, 256]);
+    run(&["stats", "wide.npy", "--percentiles", &asked, "--moments"], &[64]);
+    // A table of 131,072 lines.
+    run(&["stats", "tall.npy", "--unique"], &[32, 64]);
+    // The results alone take 61 MiB, and their samples 15 MiB.
+    for (input, over) in [("wide.npy", "y"), ("tall.npy", "x")] {
+        run(&["reduce", "median", input, "o.npy", "--over", over, "--overwrite"], &[64, 128, 200]);
+        run(&["reduce", "argmax", input, "o.npy", "--over", over, "--overwrite"], &[256, 512]);
     }
 }
 

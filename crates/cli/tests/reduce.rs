@@ -100,6 +100,33 @@ fn a_percentile_of_lines_keeps_to_its_budget_or_says_what_it_needs() {
     assert_eq!(small.code, Some(5), "{}", small.stderr);
 }
 
+/// Whole lines of a window, wherever a grid of its size counted from the image's corner would cut it.
+#[test]
+fn a_percentile_of_lines_is_there_for_every_window() {
+    let folder = Folder::new();
+    let samples = noise(12 * 14);
+    folder.write("a.npy", &npy("|u1", &[12, 14], &samples));
+    folder.write("a.tif", &tiff(14, 12, 1, &samples));
+    for (input, y, x) in
+        ["a.npy", "a.tif"].into_iter().flat_map(|i| [(i, 2, 7), (i, 5, 3), (i, 7, 9), (i, 0, 1)])
+    {
+        let window = format!("{x},{y},5,5");
+        let sorted = |line: &dyn Fn(usize) -> usize| {
+            let mut line: Vec<u8> = (0..5).map(|i| samples[line(i)]).collect();
+            line.sort_unstable();
+            line[2]
+        };
+        let columns: Vec<u8> = (0..5).map(|c| sorted(&|i| (y + i) * 14 + x + c)).collect();
+        let rows: Vec<u8> = (0..5).map(|r| sorted(&|i| (y + r) * 14 + x + i)).collect();
+        for (over, wanted) in [("y", columns), ("x", rows)] {
+            let args =
+                ["reduce", "median", input, "o.raw", "--over", over, "--window", &window, "--overwrite"];
+            folder.ok(&args);
+            assert_eq!(folder.read("o.raw"), wanted, "{args:?}");
+        }
+    }
+}
+
 #[test]
 fn a_mask_that_does_not_fit_is_refused_with_both_sizes() {
     let folder = Folder::new();

@@ -233,10 +233,9 @@ fn histogram(text: &mut String, all: &[Figures]) {
 
 fn unique(text: &mut String, all: &[Figures]) {
     let row = |f: &Figures, &(value, n): &(Number, u64)| vec![f.name(), number(Some(value)), whole(n)];
-    let classes = |f: &Figures| f.unique.iter().flatten().map(|class| row(f, class)).collect::<Vec<_>>();
     if all.iter().any(|f| f.unique.is_some()) {
-        let rows: Vec<_> = all.iter().flat_map(classes).collect();
-        let _ = write!(text, "\n{}", table::render(&["channel", "value", "count"], &rows));
+        let rows = all.iter().flat_map(|f| f.unique.iter().flatten().map(move |class| row(f, class)));
+        let _ = write!(text, "\n{}", table::render(&["channel", "value", "count"], rows));
     }
 }
 

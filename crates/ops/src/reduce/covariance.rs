@@ -2,7 +2,7 @@
 //!
 //! A pixel takes part where all selected channels are valid there, so that the matrix is one of one set of pixels.
 
-use ndarray::{ArrayView2, ArrayView3, Axis, s};
+use ndarray::{ArrayView3, Axis, s};
 use num_bigint::{BigInt, BigUint};
 use outcrop_core::{Chunk, Error, Reduce, Result, Sample, with_pixels};
 
@@ -12,7 +12,7 @@ use crate::saved::{Loader, Saver};
 use crate::validity::{Bound, Class, NanPolicy, Validity};
 
 const NAME: &str = "outcrop covariance";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Pixels whose samples are brought together, channel by channel, at once.
 const HELD: usize = 4096;
 /// Channels for which a matrix is kept: its sums of products take memory by the square.
@@ -31,8 +31,8 @@ pub struct CovariancePartial {
     channels: Vec<ExactSums>,
     /// Sums of products of the pairs (0, 1), (0, 2), (1, 2), (0, 3) ...
     products: Vec<Fixed>,
-    /// Pixels valid in all channels, of which a sample was infinite or NaN.
-    special: u64,
+    /// Samples of each channel in such pixels that were infinite or NaN; they are 0 in the sums.
+    special: Vec<u64>,
 }
 
 /// Two symmetric matrices, row by row. What is undefined is `None`: divisors that are not positive, correlations
@@ -41,7 +41,7 @@ pub struct CovariancePartial {
 pub struct CovarianceMatrix {
     /// Pixels that are valid in all channels.
     pub valid: u64,
-    /// Covariances with divisor valid - ddof, correctly rounded; NaN where a sample was not finite.
+    /// Covariances with divisor valid - ddof, correctly rounded; NaN where a sample of either channel was not finite.
     pub covariance: Vec<Vec<Option<f64>>>,
     /// Pearson's correlations: the root of the exact squared correlation, correctly rounded.
     pub correlation: Vec<Vec<Option<f64>>>,
@@ -91,9 +91,12 @@ impl Covariance {
                             .for_each(|(kept, &class)| *kept &= class == Class::Valid);
                     }
                 }
-                if T::DTYPE.is_float() {
-                    partial.special +=
-                        self.take_special(&view.slice(s![y, part.clone(), ..]), keeps_all, kept);
+                // No sample has been asked for NaN.
+                if T::DTYPE.is_float() && keeps_all && self.validity.nan() == NanPolicy::Omit {
+                    kept.fill(true);
+                    for samples in view.slice(s![y, part.clone(), ..]).axis_iter(Axis(1)) {
+                        kept.iter_mut().zip(samples).for_each(|(kept, v)| *kept &= !v.is_nan());
+                    }
                 }
                 let whole = kept.iter().fold(true, |all, &kept| all & kept);
                 for (c, column) in columns.iter_mut().enumerate() {
@@ -103,6 +106,7 @@ impl Covariance {
                         let mut kept = kept.iter();
                         column.retain(|_| kept.next().is_some_and(|&kept| kept));
                     }
+                    partial.special[c] += zero_special(column);
                     fold(column, None, &mut partial.channels[c], &mut None, &mut scratch);
                     scratch.drain(&mut partial.channels[c]);
                 }
@@ -111,30 +115,10 @@ impl Covariance {
         }
     }
 
-    /// Leaves the pixels of a row of floats out that have a sample that is not finite, and returns how many of these
-    /// were kept: one such sample makes every product with it NaN. `fresh`: no sample has been asked for NaN.
-    fn take_special<T: Sample>(&self, row: &ArrayView2<'_, T>, fresh: bool, kept: &mut [bool]) -> u64 {
-        if fresh {
-            kept.fill(true);
-            if self.validity.nan() == NanPolicy::Omit {
-                for samples in row.axis_iter(Axis(1)) {
-                    kept.iter_mut().zip(samples).for_each(|(kept, v)| *kept &= !v.is_nan());
-                }
-            }
-        }
-        let before: u64 = kept.iter().map(|&kept| u64::from(kept)).sum();
-        for samples in row.axis_iter(Axis(1)) {
-            kept.iter_mut().zip(samples).for_each(|(kept, v)| *kept &= v.to_f64().is_finite());
-        }
-        before - kept.iter().map(|&kept| u64::from(kept)).sum::<u64>()
-    }
-
     /// The matrices; covariances have the divisor valid - `ddof`.
     pub fn finish(&self, partial: &CovariancePartial, ddof: u64) -> CovarianceMatrix {
         let count = partial.channels.len();
         let n = partial.channels.first().map_or(0, ExactSums::n);
-        let valid = n + partial.special;
-        let special = partial.special > 0;
         // n Σab - Σa Σb, whole numbers of one unit.
         let spread = |a: usize, b: usize| -> BigInt {
             let (x, y) = (&partial.channels[a], &partial.channels[b]);
@@ -151,7 +135,8 @@ impl Covariance {
         for a in 0..count {
             for b in a..count {
                 let both = spread(a, b);
-                let divisor = valid.checked_sub(ddof).filter(|&d| d > 0);
+                let special = partial.special[a] > 0 || partial.special[b] > 0;
+                let divisor = n.checked_sub(ddof).filter(|&d| d > 0);
                 let cov = divisor.map(|d| match special {
                     true => f64::NAN,
                     false => {
@@ -172,8 +157,18 @@ impl Covariance {
                 (correlation[a][b], correlation[b][a]) = (corr, corr);
             }
         }
-        CovarianceMatrix { valid, covariance, correlation }
+        CovarianceMatrix { valid: n, covariance, correlation }
     }
+}
+
+/// Sets the samples of a channel that are not finite to 0, and returns how many these are: nothing that they take part in
+/// is finite, and the figures of other channels are spared.
+fn zero_special<T: Sample>(column: &mut [T]) -> u64 {
+    if !T::DTYPE.is_float() || column.iter().fold(true, |all, v| all & v.to_f64().is_finite()) {
+        return 0;
+    }
+    let special = column.iter_mut().filter(|v| !v.to_f64().is_finite());
+    special.map(|v| *v = T::default()).count() as u64
 }
 
 impl Reduce for Covariance {
@@ -184,7 +179,7 @@ impl Reduce for Covariance {
         CovariancePartial {
             channels: vec![ExactSums::new(dtype); count],
             products: vec![Fixed::for_squares(dtype); count * count.saturating_sub(1) / 2],
-            special: 0,
+            special: vec![0; count],
         }
     }
 
@@ -204,7 +199,7 @@ impl Reduce for Covariance {
     fn merge(&self, partial: &mut CovariancePartial, other: CovariancePartial) {
         partial.channels.iter_mut().zip(&other.channels).for_each(|(a, b)| a.merge(b));
         partial.products.iter_mut().zip(&other.products).for_each(|(a, b)| a.add_fixed(b));
-        partial.special += other.special;
+        partial.special.iter_mut().zip(&other.special).for_each(|(a, b)| *a += b);
     }
 
     fn save(&self, partial: &CovariancePartial) -> Vec<u8> {
@@ -213,7 +208,7 @@ impl Reduce for Covariance {
         to.u64(partial.channels.len() as u64);
         partial.channels.iter().for_each(|c| c.save(&mut to));
         partial.products.iter().flat_map(Fixed::limbs).for_each(|&l| to.u64(l));
-        to.u64(partial.special);
+        partial.special.iter().for_each(|&n| to.u64(n));
         to.finish()
     }
 
@@ -228,7 +223,9 @@ impl Reduce for Covariance {
         for limb in partial.products.iter_mut().flat_map(Fixed::limbs_mut) {
             *limb = from.u64()?;
         }
-        partial.special = from.count()?;
+        for special in &mut partial.special {
+            *special = from.count()?;
+        }
         from.finish()?;
         Ok(partial)
     }
@@ -293,6 +290,9 @@ mod tests {
         assert_eq!((m.valid, m.covariance[0][1]), (2, Some(4.0)));
         let m = matrix(&[1.0f32, f32::INFINITY, 2.0, 3.0, 1.0, 1.0], 2, Validity::all(DataType::F32, 2));
         assert!(m.valid == 3 && m.covariance[0][1].unwrap().is_nan());
+        // The channel without an infinity keeps its variance, over the same pixels.
+        assert_eq!(m.covariance[0][0], Some(1.0 / 3.0));
+        assert!(m.covariance[1][1].unwrap().is_nan() && m.correlation[0][1].unwrap().is_nan());
         let m = matrix(&[4u8, 1, 4, 9], 2, Validity::all(DataType::U8, 2));
         assert_eq!((m.covariance[0][1], m.correlation[0][1]), (Some(0.0), None));
         assert!(Covariance::new(Validity::all(DataType::U8, 257)).is_err());

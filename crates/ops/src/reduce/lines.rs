@@ -52,8 +52,8 @@ impl Lines {
     }
 
     /// The results in C order of [`Over::shape`]; `None` where no sample is valid.
-    pub fn finish(&self, partial: &LinesPartial) -> Vec<Option<Exact>> {
-        partial.0.clone()
+    pub fn finish(&self, partial: LinesPartial) -> Vec<Option<Exact>> {
+        partial.0
     }
 
     fn results(&self) -> u64 {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn values(lines: &Lines, partial: &LinesPartial) -> Vec<Option<f64>> {
-        lines.finish(partial).iter().map(|r| r.map(Exact::to_f64)).collect()
+        lines.finish(partial.clone()).iter().map(|r| r.map(Exact::to_f64)).collect()
     }
 
     #[test]

@@ -153,6 +153,10 @@ pub fn reduce_axes(
     let inputs: Vec<_> = std::iter::once(Input { source, channels: channels.clone() }).chain(mask).collect();
     let [height, width, depth] = over.shape(window, count);
     let plan = |chunk, bytes| Plan::reduce("reduce", &inputs, window, chunk, bytes);
+    // The results are rounded to samples, and written from these in chunks, while the exact ones are still there.
+    let results = height.saturating_mul(width).saturating_mul(depth);
+    let rounded = results.saturating_mul(3 * size_of::<u64>() as u64);
+    let exact = results.saturating_mul(size_of::<Option<Exact>>() as u64);
     let mut passes = 1;
     let reduced = || -> Result<Vec<Option<Exact>>> {
         Ok(match (op, over) {
@@ -176,25 +180,31 @@ pub fn reduce_axes(
                 let size = (window.height, window.width);
                 let mut lines = widest(over, size, bytes, budget);
                 let (kernel, plan) = loop {
-                    let chunk = if over == Over::Y { (size.0.max(1), lines) } else { (lines, size.1.max(1)) };
+                    // Borders of chunks are counted from the corner of the image: whole lines reach to the window's end.
+                    let chunk = match over {
+                        Over::Y => (window.bottom().max(1), lines),
+                        _ => (lines, window.right().max(1)),
+                    };
                     // The plan may raise the chunk to whole blocks of the file.
-                    let chunk = plan(Some(chunk), 0)?.grid().shape();
+                    let shape = plan(Some(chunk), 0)?.grid().shape();
                     let validity = validity.clone();
-                    let kernel = Lines::new(percentile.clone(), *method, over, window, validity, chunk)?;
-                    let plan = plan(Some(chunk), kernel.partial_bytes())?;
-                    let fits = plan.chunk_bytes().saturating_add(kernel.partial_bytes()) <= budget;
+                    let kernel = Lines::new(percentile.clone(), *method, over, window, validity, shape)?;
+                    let last = kernel.partial_bytes().saturating_add(rounded);
+                    let plan = plan(Some(chunk), kernel.partial_bytes())?.with_later_bytes(last);
+                    let fits = plan.chunk_bytes().saturating_add(last) <= budget;
                     if fits || lines == 1 {
                         break (kernel, plan);
                     }
                     lines /= 2;
                 };
                 let partial = runtime.reduce(&plan, &inputs, &kernel)?;
-                kernel.finish(&partial)
+                kernel.finish(partial)
             }
             _ => {
                 let kernel = ReduceAxes::new(op.clone(), over, window, validity)?;
-                let partial =
-                    runtime.reduce(&plan(region.chunk, kernel.partial_bytes())?, &inputs, &kernel)?;
+                let last = kernel.partial_bytes().saturating_add(exact).saturating_add(rounded);
+                let plan = plan(region.chunk, kernel.partial_bytes())?.with_later_bytes(last);
+                let partial = runtime.reduce(&plan, &inputs, &kernel)?;
                 kernel.finish(&partial)
             }
         })
