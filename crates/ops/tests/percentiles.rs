@@ -216,3 +216,69 @@ fn many_quantiles_of_wide_samples_equal_sorting() {
         });
     }
 }
+
+/// Samples by their bits: at the borders of tables and digits, in runs about as long as a byte counts, in order, not numbers.
+fn hostile<T: Sample>(kind: u64, n: usize) -> Vec<T> {
+    let bits = 8 * size_of::<T>() as u32;
+    let mut state = kind + 11;
+    let mut next = move || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state >> 20
+    };
+    let of = |bits: u64| bytemuck::pod_read_unaligned::<T>(&bits.to_le_bytes()[..size_of::<T>()]);
+    let special =
+        [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -0.0, 0.0, 1.0, 1e-40, 5e-324].map(T::from_f64);
+    let (sign, any) = (1u64 << (bits - 1), next());
+    let mut samples: Vec<T> = match kind {
+        0 => vec![of(any); n],
+        1 => (0..n).map(|_| of(if next() % 3 == 0 { sign } else { 0 })).collect(),
+        2 => (0..n).map(|_| of(any.wrapping_add(next() % 3))).collect(),
+        3 => (0..n).flat_map(|i| vec![of(next()); 255 + i % 3]).take(n).collect(),
+        4 => (0..n).map(|_| special[(next() % 8) as usize]).collect(),
+        5..=8 => {
+            let shift = bits * (kind as u32 - 4) / 5;
+            (0..n).map(|_| of(((next() % 4) << shift).wrapping_add(next() % 5).wrapping_sub(2))).collect()
+        }
+        _ => (0..n).map(|_| of(next() << 8 ^ next())).collect(),
+    };
+    match kind {
+        10 => samples.sort_by(|a, b| a.to_f64().total_cmp(&b.to_f64())),
+        11 => samples.sort_by(|a, b| b.to_f64().total_cmp(&a.to_f64())),
+        _ => {}
+    }
+    samples
+}
+
+#[test]
+fn samples_at_the_borders_of_tables_and_blocks_equal_sorting() {
+    const ASKED: [u64; 12] = [0, 1, 2, 10, 25, 33, 50, 67, 75, 90, 99, 100];
+    let all = PercentileSpec::parse(&ASKED.map(|q| q.to_string()).join(",")).unwrap().method(Method::Lower);
+    let dtypes = [DataType::U8, DataType::U16, DataType::I16, DataType::U32, DataType::F32, DataType::F64];
+    let sizes = [(1, 1), (257, 2), (171, 3), (70_000, 1), (64, 12)];
+    for (dtype, (pixels, channels)) in dtypes.into_iter().flat_map(|d| sizes.map(|size| (d, size))) {
+        with_dtype!(dtype, T => for kind in 0..12 {
+            let samples = hostile::<T>(kind, pixels * channels);
+            let mut job = job::<T>(channels, Pool::PerChannel, &all);
+            while let Some(pass) = job.pass() {
+                let pixels = Pixels::contiguous(&samples[..], [1, pixels, channels]).unwrap();
+                let inputs = [Read { pixels, holes: &[] }];
+                let mut partial = pass.start();
+                let rect = Rect::of_size(1, (samples.len() / channels) as u64);
+                pass.fold(&mut partial, &Chunk { index: 0, rect, inputs: &inputs }).unwrap();
+                job.absorb(partial).unwrap();
+            }
+            let found = job.finish().unwrap();
+            for (c, found) in found.into_iter().enumerate() {
+                let own = samples.iter().skip(c).step_by(channels).map(|v| v.to_f64());
+                let mut own: Vec<f64> = own.filter(|v| !v.is_nan()).collect();
+                own.sort_by(f64::total_cmp);
+                for (q, found) in ASKED.into_iter().zip(found) {
+                    let wanted = own.len().checked_sub(1).map(|last| own[last * q as usize / 100]);
+                    let what = format!("{dtype}, {pixels} x {channels}, kind {kind}, channel {c}, {q} %");
+                    // A zero has no sign there.
+                    assert_eq!(found.map(|v| v.to_f64()), wanted, "{what}");
+                }
+            }
+        });
+    }
+}
