@@ -78,6 +78,9 @@ impl PlanFacts {
             .chain(plan.later())
             .map(|plan| needs(&plan, runtime))
             .fold((0, 0), |(least, peak), needs| (needs.0.max(least), needs.1.max(peak)));
+        // Where partials keep threads from work, those of later passes may be smaller: more of them then share the budget.
+        let later = plan.later().map_or(workers, |later| runtime.workers(&later));
+        let peak = if plan.passes() > 1 && workers.min(later) < threads { budget_bytes } else { peak };
         let most = runtime.wanted_slots(plan) as u64;
         let limited_by = if least_bytes > budget_bytes {
             LimitedBy::DoesNotFit

@@ -85,7 +85,7 @@ pub(crate) struct RawType {
 /// Which samples count.
 #[derive(Debug, Args)]
 pub(crate) struct Validity {
-    /// Values that mean "no data": one, one per channel, or none
+    /// Values that mean "no data": one, one per channel of the image, or none
     #[arg(
         long,
         value_name = "V[,V..]",
