@@ -155,10 +155,10 @@ impl Plan {
             let blocks = Blocks::of(input, grid.window());
             decoded = decoded.saturating_add(blocks.decoded_bytes(&grid));
             stored = stored.saturating_add(match cost.stored_bytes.saturating_mul(grid.len()) {
-                // Every block is fetched once, so no more than all of them.
+                // Every block is fetched once, so no more than all of them; which may share bytes of the file.
                 each if blocks.amplification(&grid) <= 1.0 => match input.source.image().stored_bytes {
                     0 => each,
-                    all => each.min(all),
+                    all => each.min(all.max(input.source.stored_bytes().unwrap_or(u64::MAX))),
                 },
                 each => each,
             });
