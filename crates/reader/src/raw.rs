@@ -300,12 +300,10 @@ impl Source for RawSource {
         let size = self.size();
         if let Some(first) = selection.runs().next() {
             let start = self.offset + first * size;
-            let bytes = selection.span() * size;
-            let cached = self.store.is_cached(start, bytes);
-            self.store.read_ahead(start, start.saturating_add(bytes), !cached);
-            if cached {
+            if self.store.is_cached(start, selection.span() * size) {
                 return Ok(());
             }
+            self.store.read_ahead(start);
         }
         self.pack(&selection, &mut scratch.stored, |offset, run| self.store.read_file_at(offset, run))?;
         // Marks bytes that are still in the file's order.

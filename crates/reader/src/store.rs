@@ -55,8 +55,6 @@ pub struct Store {
     map_only: bool,
     /// Where the one window begins that the last release left for its neighbours; [`NO_WINDOW`] for none.
     left: AtomicU64,
-    /// Up to where the disk was asked to read ahead; beyond every file before it was.
-    asked: AtomicU64,
 }
 
 /// No window begins here: windows begin at multiples of their size.
@@ -84,7 +82,6 @@ impl Store {
             len: meta.len(),
             map_only: mode == IoMode::Map,
             left: AtomicU64::new(NO_WINDOW),
-            asked: AtomicU64::new(u64::MAX),
         };
         if store.len > 0 && store.wants_map(mode) {
             match store.try_map(path) {
@@ -188,33 +185,17 @@ impl Store {
         false
     }
 
-    /// Keeps the disk some [pieces](PIECE) ahead of who reads `start..end`, without waiting for it. A range that was `missed`
-    /// in the page cache begins it; it goes on as long as ranges follow in order, found in the page cache or not.
-    pub(crate) fn read_ahead(&self, start: u64, end: u64, missed: bool) {
-        const AHEAD: u64 = 4 * PIECE;
-        let asked = self.asked.load(Ordering::Relaxed);
-        let follows = (start..=end.saturating_add(AHEAD)).contains(&asked);
-        if !missed && !follows {
-            return;
-        }
-        let mut asked = if follows { asked } else { start };
-        while asked < end.saturating_add(AHEAD / 2).min(self.len) {
-            self.will_need(asked, PIECE);
-            asked = asked.saturating_add(PIECE);
-        }
-        self.asked.store(asked, Ordering::Relaxed);
-    }
-
+    /// Has the disk bring what follows `offset`, without waiting for it.
     #[cfg(target_os = "linux")]
-    fn will_need(&self, offset: u64, bytes: u64) {
-        let (fd, offset, bytes) = (self.file.as_raw_fd(), offset as libc::off_t, bytes as libc::off_t);
+    pub(crate) fn read_ahead(&self, offset: u64) {
+        let (fd, piece) = (self.file.as_raw_fd(), PIECE as libc::off_t);
         // SAFETY: a hint about an open descriptor; what it returns does not matter.
-        unsafe { libc::posix_fadvise(fd, offset, bytes, libc::POSIX_FADV_WILLNEED) };
+        unsafe { libc::posix_fadvise(fd, offset as libc::off_t, piece, libc::POSIX_FADV_WILLNEED) };
     }
 
     /// Left to the system.
     #[cfg(not(target_os = "linux"))]
-    fn will_need(&self, _: u64, _: u64) {}
+    pub(crate) fn read_ahead(&self, _: u64) {}
 
     /// Readies ranges to be [read](Store::read_left) by the worker that uses them, where they are in the page cache: they are
     /// then in its core's cache. Else reads them now, and has the disk go on.
@@ -225,11 +206,13 @@ impl Store {
         scratch.segments.clear();
         scratch.stored.clear();
         let joined = self.join(ranges, 0);
-        let missed = joined.iter().any(|(start, end)| !self.is_cached(*start, end - start));
-        if let (Some((start, _)), Some((_, end))) = (joined.first(), joined.last()) {
-            self.read_ahead(*start, *end, missed);
+        if joined.iter().all(|(start, end)| self.is_cached(*start, end - start)) {
+            return Ok(());
         }
-        if missed { self.read_joined(joined, scratch) } else { Ok(()) }
+        if let Some((start, _)) = joined.first() {
+            self.read_ahead(*start);
+        }
+        self.read_joined(joined, scratch)
     }
 
     /// Reads ranges into `scratch` that [`fetch_or_leave`](Store::fetch_or_leave) left.
@@ -566,7 +549,7 @@ mod tests {
         for (offset, bytes) in [(0, 300_001), (300_000, 1), (u64::MAX, 2), (5, 0)] {
             assert!(!store.is_cached(offset, bytes), "{bytes} bytes at {offset}");
         }
-        store.read_ahead(290_000, 300_000, true);
+        store.read_ahead(290_000);
         f.as_file().set_len(1000).unwrap();
         assert!(!store.is_cached(0, 300_000));
     }
