@@ -155,7 +155,12 @@ impl Store {
     /// 48 GB/s in pieces of 512 KiB against 24 GB/s on the map where the page cache has folios of 64 KiB, 58 against 56 where they
     /// are of 1 MiB.) Nothing is, where a map was asked for.
     pub(crate) fn is_better_read(&self, bytes: u64) -> bool {
-        bytes <= MOST_READ && !self.map_only
+        bytes <= MOST_READ && self.may_read()
+    }
+
+    /// Whether ranges may be read though the file is mapped: not where a map was asked for.
+    pub(crate) fn may_read(&self) -> bool {
+        !self.map_only
     }
 
     /// Whether reading a range is likely to find it in the page cache: its first and last byte are there.

@@ -105,7 +105,7 @@ impl TiffSource {
             (true, true) => {
                 self.layout.planes == 1 && store.is_better_read(ranges.iter().map(|(_, bytes)| bytes).sum())
             }
-            (true, false) => store.is_better_read(0),
+            (true, false) => store.may_read(),
         }
     }
 
