@@ -16,6 +16,8 @@ mod rational;
 mod small;
 #[cfg(target_arch = "x86_64")]
 mod small_avx2;
+#[cfg(target_arch = "x86_64")]
+mod small_avx512;
 mod sums;
 
 pub use fixed::Fixed;

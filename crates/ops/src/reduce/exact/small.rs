@@ -10,7 +10,7 @@ use outcrop_core::Sample;
 use super::ExactSums;
 use super::integer::Span;
 #[cfg(target_arch = "x86_64")]
-use super::small_avx2;
+use super::{small_avx2, small_avx512};
 use crate::simd::{self, Work};
 
 /// An unsigned sample of 8 or 16 bits, and the lanes that hold its sums.
@@ -22,11 +22,27 @@ pub(crate) trait Small: Sample + Ord + std::ops::BitXor<Output = Self> + Into<u6
     const MAX: Self;
     fn sum(self) -> Self::Sum;
     fn square(self) -> Self::Squares;
-    /// Adds what it can of interleaved samples to the totals of [`LANES`] lanes by vectors written out, and returns how
-    /// many it added: a multiple of those lanes.
-    fn add_vectors<const NODATA: bool>(
+    /// Adds what it can of interleaved samples to the totals of a multiple of [`LANES`] lanes, and returns how many it added: a
+    /// multiple of those lanes.
+    ///
+    /// # Safety
+    /// The processor must have AVX2.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn add_avx2<const NODATA: bool>(
         samples: &[Self],
         kind: &Kind<Self>,
+        totals: &mut Vec<Total<Self>>,
+    ) -> usize;
+    /// The same without nodata, to the totals of so many channels as a vector [takes](small_avx512::takes), and a multiple of those.
+    /// The extremes may be of samples that were not added yet.
+    ///
+    /// # Safety
+    /// The processor must have AVX-512 with BW, VBMI and VNNI.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn add_avx512(
+        samples: &[Self],
+        channels: usize,
+        flip: Self,
         totals: &mut Vec<Total<Self>>,
     ) -> usize;
 }
@@ -46,18 +62,19 @@ impl Small for u8 {
     fn square(self) -> u32 {
         (u16::from(self) * u16::from(self)).into()
     }
-    fn add_vectors<const NODATA: bool>(
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn add_avx2<const NODATA: bool>(
         samples: &[u8],
         kind: &Kind<u8>,
         totals: &mut Vec<Total<u8>>,
     ) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        if simd::detected() {
-            // SAFETY: the processor has AVX2.
-            return unsafe { small_avx2::add_u8::<NODATA>(samples, kind, totals) };
-        }
-        let _ = (samples, kind, totals);
-        0
+        // SAFETY: the caller's.
+        unsafe { small_avx2::add_u8::<NODATA>(samples, kind, totals) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn add_avx512(samples: &[u8], channels: usize, flip: u8, totals: &mut Vec<Total<u8>>) -> usize {
+        // SAFETY: the caller's.
+        unsafe { small_avx512::add_u8(samples, channels, flip, totals) }
     }
 }
 
@@ -73,18 +90,19 @@ impl Small for u16 {
     fn square(self) -> u64 {
         (u32::from(self) * u32::from(self)).into()
     }
-    fn add_vectors<const NODATA: bool>(
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn add_avx2<const NODATA: bool>(
         samples: &[u16],
         kind: &Kind<u16>,
         totals: &mut Vec<Total<u16>>,
     ) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        if simd::detected() {
-            // SAFETY: the processor has AVX2.
-            return unsafe { small_avx2::add_u16::<NODATA>(samples, kind, totals) };
-        }
-        let _ = (samples, kind, totals);
-        0
+        // SAFETY: the caller's.
+        unsafe { small_avx2::add_u16::<NODATA>(samples, kind, totals) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn add_avx512(samples: &[u16], channels: usize, flip: u16, totals: &mut Vec<Total<u16>>) -> usize {
+        // SAFETY: the caller's.
+        unsafe { small_avx512::add_u16(samples, channels, flip, totals) }
     }
 }
 
@@ -237,6 +255,28 @@ pub(super) fn takes_nodata(channels: usize) -> bool {
     LANES.is_multiple_of(channels)
 }
 
+/// Adds what it can of interleaved samples by vectors written out, to totals of lanes of which lane l belongs to channel
+/// l % `channels`; returns how many it added, a multiple of the channels.
+fn add_vectors<T: Small, const NODATA: bool>(
+    samples: &[T],
+    channels: usize,
+    kind: &Kind<T>,
+    totals: &mut Vec<Total<T>>,
+) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if simd::detected_512() && !NODATA && small_avx512::takes(channels) {
+        // SAFETY: the processor has what it needs.
+        return unsafe { T::add_avx512(samples, channels, kind.flip, totals) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if simd::detected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { T::add_avx2::<NODATA>(samples, kind, totals) };
+    }
+    let _ = (samples, channels, kind, totals);
+    0
+}
+
 /// The totals of interleaved samples: of lane l, which belongs to channel l % `channels`.
 fn add<T: Small, const NODATA: bool>(samples: &[T], channels: usize, kind: &Kind<T>) -> Vec<Total<T>> {
     let nodata = |lane: usize| kind.nodata.get(lane % channels).copied().unwrap_or_default();
@@ -246,7 +286,7 @@ fn add<T: Small, const NODATA: bool>(samples: &[T], channels: usize, kind: &Kind
         return totals;
     }
     let mut totals = Vec::new();
-    let done = T::add_vectors::<NODATA>(samples, kind, &mut totals);
+    let done = add_vectors::<T, NODATA>(samples, channels, kind, &mut totals);
     let mut rest = [Total::new(); LANES];
     let nodata = std::array::from_fn(nodata);
     let work =
@@ -314,17 +354,48 @@ mod tests {
         all
     }
 
-    fn check<T: Small, const NODATA: bool>(samples: &[T], flip: T, channels: usize) {
-        let nodata: Vec<T> = (0..channels).map(|c| samples[3 * c] ^ flip).collect();
+    /// By a loop that is easy to believe.
+    fn plainly<T: Small, const NODATA: bool>(
+        samples: &[T],
+        channels: usize,
+        kind: &Kind<T>,
+    ) -> Vec<Total<T>> {
         let mut plain = vec![Total::<T>::new(); channels];
         for (i, &v) in samples.iter().enumerate() {
-            let (v, t) = (v ^ flip, &mut plain[i % channels]);
+            let t = &mut plain[i % channels];
+            let nodata = kind.nodata.get(i % channels).copied().unwrap_or_default();
             let (mut min, mut max) = (t.min, t.max);
-            one::<T, NODATA>(v, nodata[i % channels], &mut min, &mut max, t);
+            one::<T, NODATA>(v ^ kind.flip, nodata, &mut min, &mut max, t);
             (t.min, t.max) = (min, max);
         }
+        plain
+    }
+
+    fn check<T: Small, const NODATA: bool>(samples: &[T], flip: T, channels: usize) {
+        let nodata: Vec<T> = (0..channels).map(|c| samples[3 * c] ^ flip).collect();
         let kind = Kind { flip, nodata: if NODATA { nodata.clone() } else { Vec::new() } };
+        let plain = plainly::<T, NODATA>(samples, channels, &kind);
         assert_eq!(by_channel(&add::<T, NODATA>(samples, channels, &kind), channels), plain);
+
+        #[cfg(target_arch = "x86_64")]
+        if simd::detected() && takes_nodata(channels) {
+            let mut a = Vec::new();
+            // SAFETY: the processor has AVX2.
+            let done = unsafe { T::add_avx2::<NODATA>(samples, &kind, &mut a) };
+            assert!(samples.len() - done < 1000);
+            assert_eq!(by_channel(&a, channels), plainly::<T, NODATA>(&samples[..done], channels, &kind));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if simd::detected_512() && !NODATA && small_avx512::takes(channels) {
+            for len in [samples.len(), 0, 31, 32, 64, 77, 1000] {
+                let mut a = Vec::new();
+                // SAFETY: the processor has what it needs.
+                let done = unsafe { T::add_avx512(&samples[..len], channels, flip, &mut a) };
+                assert!(len - done < 64 && done.is_multiple_of(channels), "{done} of {len}");
+                a.extend(plainly::<T, false>(&samples[done..len], channels, &kind));
+                assert_eq!(by_channel(&a, channels), plainly::<T, false>(&samples[..len], channels, &kind));
+            }
+        }
 
         // Without vectors.
         if !NODATA {
@@ -346,7 +417,7 @@ mod tests {
         let wide: Vec<u16> =
             noise(48 * 700 + 31).iter().map(|&v| if v % 5 == 0 { 65535 } else { v }).collect();
         let narrow: Vec<u8> = wide.iter().map(|&v| if v % 3 == 0 { 255 } else { v as u8 }).collect();
-        for channels in [1, 3, 5, 16] {
+        for channels in (1..10).chain([12, 16, 17, 48]) {
             for flip in [0, 0x80] {
                 check::<u8, false>(&narrow, flip, channels);
                 takes_nodata(channels).then(|| check::<u8, true>(&narrow, flip, channels));
