@@ -1,6 +1,6 @@
 //! Kernels: what is computed on a chunk. Serial and pure; the scheduler runs many at once.
 
-use crate::{DataType, Pixels, PixelsMut, Read, Rect, Result};
+use crate::{DataType, Error, Pixels, PixelsMut, Read, Rect, Result};
 
 /// A chunk as a kernel sees it: one view per input, all of the same rectangle.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,20 @@ pub trait Reduce: Send + Sync {
     /// # Errors
     /// Where the samples cannot be reduced (more distinct values than asked for, say).
     fn fold(&self, partial: &mut Self::Partial, chunk: &Chunk<'_>) -> Result<()>;
+
+    /// Whether channels do not meet, so that each may be folded when it is read
+    /// ([`fold_channel`](Reduce::fold_channel)): where they are stored apart, it is in a core's cache then.
+    fn takes_channels(&self) -> bool {
+        false
+    }
+
+    /// Takes in a chunk of whose one input only the channel at that position of the job's selection was read.
+    ///
+    /// # Errors
+    /// As [`fold`](Reduce::fold), and where the reduction does not [take channels](Reduce::takes_channels) one by one.
+    fn fold_channel(&self, _partial: &mut Self::Partial, _channel: usize, _chunk: &Chunk<'_>) -> Result<()> {
+        Err(Error::Usage("this reduction takes all channels at once".into()))
+    }
 
     /// Takes another partial in. Commutative and associative, to the last bit.
     fn merge(&self, partial: &mut Self::Partial, other: Self::Partial);

@@ -42,13 +42,20 @@ pub trait Source: Send + Sync {
         Order::Any
     }
 
+    /// Whether a request of `shape` (rows, columns) at most that was fetched may be read in parts: requests of rectangles in
+    /// it, and of some of its channels, one after the other with the same scratch.
+    fn reads_parts(&self, _shape: (u64, u64), _channels: &Channels) -> bool {
+        false
+    }
+
     /// What a request for a chunk of at most `shape` (rows, columns) costs at its worst, wherever it lies.
     ///
     /// # Errors
     /// Where the file cannot say (a broken table of blocks).
     fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost>;
 
-    /// Brings the stored bytes of a request near: reads them into `scratch.stored`, or makes pages present.
+    /// Brings the stored bytes of a request near: reads them into `scratch.stored`, makes pages present, or leaves the reading to
+    /// [`read`](Source::read), which it notes in `scratch.left`.
     ///
     /// # Errors
     /// Where reading fails. A source may leave an error to [`read`](Source::read).
@@ -96,6 +103,8 @@ impl Cost {
 pub struct Scratch {
     /// Stored bytes, where they are read rather than mapped.
     pub stored: Buffer,
+    /// Whether fetching has left the stored bytes to be read by whoever uses them, for they are at hand.
+    pub left: bool,
     /// Where each run of stored bytes came from: its offset in the file and its place in `stored`.
     pub segments: Vec<(u64, Range<usize>)>,
     /// Decoded pixels.

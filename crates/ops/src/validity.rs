@@ -178,6 +178,12 @@ impl Validity {
         self.nan
     }
 
+    /// The rules of one channel alone.
+    pub(crate) fn of_channel(&self, channel: usize) -> Validity {
+        let Validity { dtype, nan, mask, .. } = *self;
+        Validity { dtype, nodata: vec![self.nodata[channel].clone()], nan, mask }
+    }
+
     /// The rules applied to a chunk.
     ///
     /// # Errors

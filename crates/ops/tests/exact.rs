@@ -300,6 +300,36 @@ fn in_chunks<T: Sample>(
     stats.save(&all)
 }
 
+#[test]
+fn channels_one_by_one_are_the_channels_at_once() {
+    let (rect, mut seed) = (Rect { y: 3, x: 5, height: 40, width: 300 }, 1u32);
+    let samples: Vec<i16> = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as i16 % 100
+    })
+    .take(40 * 300 * 3)
+    .collect();
+    let nodata = vec![vec![Value::Int(7)], vec![], vec![Value::Int(7), Value::Int(-3)]];
+    let stats = Stats::new(Validity::all(DataType::I16, 3).with_nodata(nodata)).with_positions(true);
+    let hole =
+        |channels| Hole { rect: Rect { y: 4, x: 9, height: 2, width: 30 }, channels, kind: HoleKind::Sparse };
+    let pixels = Pixels::contiguous(&samples, [40, 300, 3]).unwrap();
+    let mut whole = stats.start();
+    stats
+        .fold(&mut whole, &Chunk { index: 0, rect, inputs: &[Read { pixels, holes: &[hole(1..3)] }] })
+        .unwrap();
+    let mut apart = stats.start();
+    for c in 0..3 {
+        let plane: Vec<i16> = samples.iter().skip(c).step_by(3).copied().collect();
+        let pixels = Pixels::contiguous(&plane, [40, 300, 1]).unwrap();
+        let (one, none) = ([hole(0..1)], []);
+        let inputs = [Read { pixels, holes: if c > 0 { &one } else { &none } }];
+        stats.fold_channel(&mut apart, c, &Chunk { index: 0, rect, inputs: &inputs }).unwrap();
+    }
+    assert!(stats.finish(&apart).iter().all(|s| s.counts.valid > 0));
+    assert_eq!(stats.save(&apart), stats.save(&whole));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -1,5 +1,6 @@
 //! [`RawSource`]: an uncompressed array in a file. Also what `.npy` and ENVI files are once their header is read.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -76,7 +77,7 @@ pub fn parse_shape(text: &str) -> Result<Extent> {
 /// An uncompressed array in a file, any interleave, either byte order.
 ///
 /// Lends large requests where they lie on the map, if they are aligned and of the machine's byte order; elsewhere what the
-/// request needs is packed into the scratch, run by run, in the order of the file, and lent from there by strides.
+/// request needs lies in the scratch, run by run, in the order of the file, and is lent from there by strides.
 /// What is read rather than mapped is read by the worker that uses it, as long as it is in the page cache.
 #[derive(Debug)]
 pub struct RawSource {
@@ -172,21 +173,17 @@ impl RawSource {
         selection.runs().map(move |first| (offset + first * size, samples * size))
     }
 
-    /// Also where the file is mapped a request is read that is one small run, which is faster, or many short runs far
-    /// apart, of which each would make up to 2 MiB more resident.
-    fn way(&self, selection: &Selection) -> Way {
+    /// Whether a request is read into the scratch. Also where the file is mapped it is, if it is one small run, which is faster, or
+    /// many short runs far apart, of which each would make up to 2 MiB more resident.
+    fn is_read(&self, selection: &Selection) -> bool {
         let (runs, samples) = selection.run_shape();
         if runs == 1 && self.store.is_better_read(samples * self.size()) {
-            return Way::Read;
+            return true;
         }
         let dense = runs == 1
             || samples * self.size() >= LONG_RUN
             || selection.span() <= selection.samples().saturating_mul(2);
-        match (self.store.is_mapped() && dense, self.lendable) {
-            (false, _) => Way::Read,
-            (true, true) => Way::Lend,
-            (true, false) => Way::Copy,
-        }
+        !(self.store.is_mapped() && dense)
     }
 
     /// The samples of a request on the map; it has some.
@@ -215,20 +212,29 @@ impl RawSource {
         }
     }
 
-    /// Writes the runs of a selection one after the other into `stored`.
-    fn pack(
-        &self,
-        selection: &Selection,
-        stored: &mut Buffer,
-        read: impl Fn(u64, &mut [u8]) -> Result<()>,
-    ) -> Result<()> {
-        stored.resize((selection.samples() * self.size()) as usize)?;
-        let mut out = stored.bytes_mut();
+    /// Where a selection lies in what was read: one run in a longer one, or all that was read.
+    fn packed_place(&self, selection: &Selection, scratch: &Scratch) -> Option<Range<usize>> {
+        let bytes = usize::try_from(selection.samples() * self.size()).ok()?;
+        if selection.run_shape().0 > 1 {
+            return (scratch.stored.len() == bytes).then_some(0..bytes);
+        }
+        let offset = self.offset + selection.runs().next()? * self.size();
+        scratch.segments.iter().find_map(|(start, place)| {
+            let skip = usize::try_from(offset.checked_sub(*start)?).ok()?;
+            (skip.checked_add(bytes)? <= place.len()).then(|| place.start + skip..place.start + skip + bytes)
+        })
+    }
+
+    /// Writes the runs of a selection one after the other into `packed`, as the machine has them.
+    fn pack(&self, selection: &Selection, scratch: &Scratch, packed: &mut Buffer) -> Result<()> {
+        packed.resize((selection.samples() * self.size()) as usize)?;
+        let mut out = packed.bytes_mut();
         for (offset, bytes) in self.ranges(selection) {
             let (run, rest) = out.split_at_mut(bytes as usize);
-            read(offset, run)?;
+            run.copy_from_slice(self.store.stored(scratch, offset, bytes)?);
             out = rest;
         }
+        self.repair(packed);
         Ok(())
     }
 }
@@ -276,11 +282,9 @@ impl Source for RawSource {
             self.store.resident_bytes(1, packed.saturating_mul(2)).max(packed)
         };
         let read = runs == 1 && self.store.is_better_read(run);
-        let (stored_bytes, copied) = match (self.store.is_mapped() && !read, self.lendable) {
-            (false, _) => (packed, 0),
-            (true, true) => (resident, 0),
-            (true, false) => (resident, packed),
-        };
+        let on_map = self.store.is_mapped() && !read;
+        let stored_bytes = if on_map { resident } else { packed };
+        let copied = if self.repair != Repair::Nothing || on_map && !self.lendable { packed } else { 0 };
         let gathered = match channels.as_step() {
             Some((_, step)) if step != 0 => 0,
             _ => rect.area().saturating_mul(channels.len() as u64).saturating_mul(self.size()),
@@ -288,59 +292,54 @@ impl Source for RawSource {
         Ok(Cost { stored_bytes, scratch_bytes: copied.saturating_add(gathered) })
     }
 
+    fn reads_parts(&self, shape: (u64, u64), channels: &Channels) -> bool {
+        let extent = self.image.extent;
+        let rect = Rect::of_size(shape.0.min(extent.height), shape.1.min(extent.width));
+        self.select(&Request { rect, channels }).is_ok_and(|selection| selection.run_shape().0 == 1)
+    }
+
     fn fetch(&self, request: &Request<'_>, scratch: &mut Scratch) -> Result<()> {
         let selection = self.select(request)?;
-        scratch.segments.clear();
-        if self.way(&selection) != Way::Read {
-            let ranges: Vec<_> = self.ranges(&selection).collect();
-            return self.store.fetch(&ranges, scratch);
+        let ranges: Vec<_> = self.ranges(&selection).collect();
+        if self.is_read(&selection) {
+            self.store.fetch_or_leave(&ranges, scratch)
+        } else {
+            self.store.fetch(&ranges, scratch)
         }
-        // Empty until it is read.
-        scratch.stored.resize(0)?;
-        let size = self.size();
-        if let Some(first) = selection.runs().next() {
-            let start = self.offset + first * size;
-            if self.store.is_cached(start, selection.span() * size) {
-                return Ok(());
-            }
-            self.store.read_ahead(start);
-        }
-        self.pack(&selection, &mut scratch.stored, |offset, run| self.store.read_file_at(offset, run))?;
-        // Marks bytes that are still in the file's order.
-        scratch.segments.push((self.offset, 0..scratch.stored.len()));
-        Ok(())
     }
 
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
         let selection = self.select(request)?;
         let dtype = self.image.dtype;
-        let Scratch { stored, segments, decoded, .. } = scratch;
         if selection.samples() == 0 || request.channels.is_empty() {
             let shape = [request.rect.height, request.rect.width, request.channels.len() as u64];
             let pixels = with_dtype!(dtype, T => Pixels::contiguous::<T>(&[], shape.map(|n| n as usize)))?;
             return Ok(Read { pixels, holes: &[] });
         }
-        let way = self.way(&selection);
-        if way == Way::Lend {
-            return Ok(Read { pixels: self.lend(request)?.pixels(dtype, decoded)?, holes: &[] });
+        if scratch.left {
+            self.store.read_left(&self.ranges(&selection).collect::<Vec<_>>(), scratch)?;
+            self.repair(&mut scratch.stored);
         }
-        let mut as_stored = segments.pop().is_some();
-        if way == Way::Copy || stored.is_empty() {
-            self.pack(&selection, stored, |offset, run| match way {
-                Way::Read => self.store.read_file_at(offset, run),
-                _ => self.store.read_at(offset, run),
-            })?;
-            as_stored = true;
+        let is_read = !scratch.segments.is_empty();
+        if !is_read && self.lendable {
+            return Ok(Read { pixels: self.lend(request)?.pixels(dtype, &mut scratch.decoded)?, holes: &[] });
         }
-        if as_stored {
-            self.repair(stored);
+        // Where the samples lie packed among those that were read, if they are the machine's own there.
+        let own = scratch.left || is_read && self.repair == Repair::Nothing;
+        let place = self.packed_place(&selection, scratch).filter(|_| own);
+        if place.is_none() {
+            let mut block = std::mem::take(&mut scratch.block);
+            self.pack(&selection, scratch, &mut block)?;
+            scratch.block = block;
         }
+        let Scratch { stored, decoded, block, .. } = scratch;
+        let bytes = place.map_or(block.bytes(), |place| &stored.bytes()[place]);
         let strides = selection.packed_strides();
         let first = (request.rect.y - selection.start[0]) * strides[0]
             + (request.rect.x - selection.start[1]) * strides[1];
         let kept = selection.lengths[2];
         let view = View {
-            bytes: stored.bytes().get((first * self.size()) as usize..).unwrap_or(&[]),
+            bytes: bytes.get((first * self.size()) as usize..).unwrap_or(&[]),
             shape: [request.rect.height, request.rect.width, kept],
             strides,
             positions: Channels::select(selection.positions(request.channels), kept)?,
@@ -350,23 +349,12 @@ impl Source for RawSource {
 
     fn release(&self, request: &Request<'_>) {
         if let Ok(selection) = self.select(request)
-            && self.way(&selection) != Way::Read
+            && !self.is_read(&selection)
         {
             let ranges: Vec<_> = self.ranges(&selection).collect();
             self.store.release(&ranges);
         }
     }
-}
-
-/// How the samples of a request are reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// Lent from the map.
-    Lend,
-    /// Packed from the map into the scratch, by the worker: they need repair or are not aligned.
-    Copy,
-    /// Read into the scratch, packed: by the worker where it is in the page cache, by the feeder where it is not.
-    Read,
 }
 
 /// Runs of this many bytes are lent even where they are far apart (planes), whatever pages come along at their ends

@@ -45,7 +45,11 @@ fn fault(case: &TiffCase, path: &std::path::Path, io: IoMode) -> Option<String> 
             return Ok(Some(format!("described as {described:?}")));
         }
         if io == IoMode::Map {
-            return Ok((util::whole(&source)? != expected).then(|| "other pixels".into()));
+            if util::whole(&source)? != expected {
+                return Ok(Some("other pixels".into()));
+            }
+            let (all, scratch) = (Channels::all(image.extent.channels), &mut Scratch::new());
+            return util::wrong_part(&expected, &source, image.extent.rect(), &all, scratch);
         }
         let mut scratch = Scratch::new();
         // All channels, then the last one alone.
@@ -57,6 +61,10 @@ fn fault(case: &TiffCase, path: &std::path::Path, io: IoMode) -> Option<String> 
                 let found = util::bytes_of(&source, rect, &channels, &mut scratch)?;
                 if found != util::cut(&expected, &source, rect, &channels) {
                     return Ok(Some(format!("other pixels in {rect} of channels {:?}", channels.indices())));
+                }
+                let wrong = util::wrong_part(&expected, &source, rect, &channels, &mut scratch)?;
+                if wrong.is_some() {
+                    return Ok(wrong);
                 }
             }
         }

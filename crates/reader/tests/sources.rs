@@ -12,7 +12,7 @@ use outcrop_reader::{
     parse_shape,
 };
 use proptest::prelude::*;
-use util::{bytes_of, cut, whole};
+use util::{bytes_of, cut, whole, wrong_part};
 
 /// A file of `spec` whose samples, in C order, are the bytes returned: numbered, so that no two places are alike.
 fn make(dir: &Path, spec: &RawSpec) -> (PathBuf, Vec<u8>) {
@@ -72,7 +72,8 @@ proptest! {
                 let got = bytes_of(&source, rect, &channels, &mut scratch).unwrap();
                 prop_assert!(got == cut(&want, &source, rect, &channels), "{:?} {} {:?}", io, rect, channels);
                 let cost = source.cost((rect.height, rect.width), &channels).unwrap();
-                let held = (scratch.stored.len() + scratch.decoded.len()) as u64;
+                prop_assert_eq!(wrong_part(&want, &source, rect, &channels, &mut Scratch::new()).unwrap(), None);
+                let held = (scratch.stored.len() + scratch.decoded.len() + scratch.block.len()) as u64;
                 let kept = Scratch::new();
                 scratch = kept;
                 prop_assert!(held <= cost.total(), "{} bytes held, {} promised", held, cost.total());

@@ -24,6 +24,7 @@ mod checkpoint;
 mod describe;
 mod items;
 mod machine;
+mod parts;
 mod pass;
 mod plan;
 mod reorder;

@@ -25,7 +25,11 @@ pub struct Plan {
     stage: String,
     grid: ChunkGrid,
     order: Order,
+    /// Shape of the parts in which a chunk is read, and what it is a multiple of; `None` where it is read whole.
+    part: Option<Shape>,
     inputs: Vec<Cost>,
+    /// Stored bytes of what is read at a time.
+    near_bytes: u64,
     output: Option<Output>,
     chunk_bytes: u64,
     partial_bytes: u64,
@@ -65,8 +69,8 @@ impl Plan {
         partial_bytes: u64,
     ) -> Result<Plan> {
         let first = check(inputs, window, chunk)?;
-        let grid = reading_grid(inputs, first, window, chunk, true)?;
-        let mut plan = Plan::over(stage, inputs, first, grid)?;
+        let (grid, part) = reducing_grid(inputs, first, window, chunk)?;
+        let mut plan = Plan::over(stage, inputs, first, grid, part)?;
         plan.partial_bytes = partial_bytes;
         Ok(plan)
     }
@@ -89,7 +93,10 @@ impl Plan {
         let first = check(inputs, window, chunk)?;
         let output = Output { dtype: output.0, channels: output.1 };
         let grid = match sink.align() {
-            (0 | 1, 0 | 1) => reading_grid(inputs, first, window, chunk, false)?,
+            (0 | 1, 0 | 1) => {
+                let (shape, align) = reading_shape(inputs, first, window, false)?;
+                grid_of(inputs, first, window, (chunk.unwrap_or(shape), align))
+            }
             align => {
                 let pixel = pixel_bytes(&inputs[0])?.max(output.pixel_bytes()?);
                 let (mut shape, mut unit) =
@@ -103,7 +110,7 @@ impl Plan {
                 ChunkGrid::from_corner(window, shape, unit)
             }
         };
-        let mut plan = Plan::over(stage, inputs, first, grid)?;
+        let mut plan = Plan::over(stage, inputs, first, grid, None)?;
         let (rows, columns) = grid.shape();
         let made = rows.saturating_mul(columns).saturating_mul(output.pixel_bytes()?);
         let encoded = sink.encoder().cost(grid.shape());
@@ -144,12 +151,25 @@ impl Plan {
         self.passes
     }
 
-    fn over(stage: &str, inputs: &[Input<'_>], first: &Image, grid: ChunkGrid) -> Result<Plan> {
+    fn over(
+        stage: &str,
+        inputs: &[Input<'_>],
+        first: &Image,
+        grid: ChunkGrid,
+        part: Option<Shape>,
+    ) -> Result<Plan> {
         let mut costs = Vec::with_capacity(inputs.len());
         let (mut pixel, mut chunk_bytes, mut decoded, mut stored) = (0u64, 0u64, 0u64, 0u64);
         let mut all_blocks = Vec::with_capacity(inputs.len());
+        let mut near_bytes = 0u64;
         for input in inputs {
-            let cost = input.source.cost(grid.shape(), &input.channels)?;
+            let mut cost = input.source.cost(grid.shape(), &input.channels)?;
+            let mut near = cost;
+            if let Some((shape, _)) = part {
+                near = input.source.cost(shape, &input.channels)?;
+                cost.scratch_bytes = near.scratch_bytes;
+            }
+            near_bytes = near_bytes.saturating_add(near.stored_bytes);
             chunk_bytes = chunk_bytes.saturating_add(cost.total());
             pixel = pixel.saturating_add(pixel_bytes(input)?);
             let blocks = Blocks::of(input, grid.window());
@@ -169,7 +189,9 @@ impl Plan {
         Ok(Plan {
             stage: stage.into(),
             order: order(inputs),
+            part,
             inputs: costs,
+            near_bytes,
             output: None,
             chunk_bytes,
             partial_bytes: 0,
@@ -212,7 +234,25 @@ impl Plan {
         self.chunk_bytes
     }
 
-    /// What a chunk of each input costs at its worst.
+    /// Whether chunks are read in parts.
+    pub(crate) fn has_parts(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// The parts of a chunk, in the order in which they are read; the chunk itself where it is read whole.
+    pub(crate) fn parts(&self, chunk: Rect) -> ChunkGrid {
+        match self.part {
+            Some((shape, align)) => ChunkGrid::new(chunk, shape, align),
+            None => ChunkGrid::from_corner(chunk, (chunk.height, chunk.width), (1, 1)),
+        }
+    }
+
+    /// The most stored bytes of what a worker reads at a time.
+    pub(crate) fn near_bytes(&self) -> u64 {
+        self.near_bytes
+    }
+
+    /// What a chunk of each input costs at its worst, where it is read in parts with the scratch of one of them.
     pub fn input_costs(&self) -> &[Cost] {
         &self.inputs
     }
@@ -351,25 +391,40 @@ fn check<'a>(inputs: &[Input<'a>], window: Rect, chunk: Option<(u64, u64)>) -> R
     Ok(first)
 }
 
-fn reading_grid(
+/// A shape of chunks, and what it is a multiple of.
+type Shape = ((u64, u64), (u64, u64));
+
+/// The chunks of a reduction, and the parts in which they are read, if they are: where there is one input, which can be read so,
+/// and no shape was asked for, which the kernel may need.
+fn reducing_grid(
     inputs: &[Input<'_>],
     first: &Image,
     window: Rect,
     chunk: Option<(u64, u64)>,
-    reduced: bool,
-) -> Result<ChunkGrid> {
+) -> Result<(ChunkGrid, Option<Shape>)> {
+    let part = reading_shape(inputs, first, window, true)?;
+    if let (None, [input]) = (chunk, inputs) {
+        let shape = shape::of_parts(part.0, window, pixel_bytes(input)?);
+        let grid = grid_of(inputs, first, window, (shape, part.1));
+        if input.source.reads_parts(grid.shape(), &input.channels) {
+            return Ok((grid, Some(part)));
+        }
+    }
+    Ok((grid_of(inputs, first, window, (chunk.unwrap_or(part.0), part.1)), None))
+}
+
+fn reading_shape(inputs: &[Input<'_>], first: &Image, window: Rect, reduced: bool) -> Result<Shape> {
     let streams = order(inputs) == Order::Sequential;
     // What a stream has decoded is in nobody's cache: small chunks gain nothing there.
     let cached = reduced && !streams;
-    let (mut shape, mut align) =
-        shape::reading(layout(&inputs[0]), first.extent, window, pixel_bytes(&inputs[0])?, cached);
-    if let Some(asked) = chunk {
-        shape = asked;
-    }
-    if streams {
+    Ok(shape::reading(layout(&inputs[0]), first.extent, window, pixel_bytes(&inputs[0])?, cached))
+}
+
+fn grid_of(inputs: &[Input<'_>], first: &Image, window: Rect, (mut shape, mut align): Shape) -> ChunkGrid {
+    if order(inputs) == Order::Sequential {
         (shape.1, align.1) = (first.extent.width, first.extent.width);
     }
-    Ok(ChunkGrid::new(window, shape, align))
+    ChunkGrid::new(window, shape, align)
 }
 
 /// How an input is laid out for planning: a stream goes on where it stopped, so its blocks cut nothing.

@@ -12,6 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::bad::BadBlock;
 use crate::checkpoint::{Begun, Checkpoint, Record};
 use crate::describe::PlanFacts;
+use crate::parts::Parts;
 use crate::pass::{Pass, Saver};
 use crate::plan::{Input, Plan};
 use crate::report::{Clock, Meter, Report};
@@ -191,7 +192,7 @@ impl Runtime {
     /// Bytes of the buffers into which workers read stored bytes, rather than into their chunk's: there are fewer, and what they hold
     /// is in a core's cache. 0 where they are large, or the budget has no room for them beside all chunks in flight.
     pub(crate) fn near_bytes(&self, plan: &Plan) -> u64 {
-        let stored = plan.input_costs().iter().fold(0u64, |sum, cost| sum.saturating_add(cost.stored_bytes));
+        let stored = plan.near_bytes();
         let near = stored.saturating_mul(self.workers(plan).min(self.in_flight(plan)) as u64);
         let fits = self.flight_bytes(plan).saturating_add(near) <= self.options.budget.total();
         if stored <= NEAR_BYTES && fits { near } else { 0 }
@@ -238,17 +239,26 @@ impl Runtime {
                     saved.save(&self.meter, finished, state, write)
                 })
             };
+            let parts = Parts::new(plan, inputs, kernel.takes_channels())?;
             let fold = |slot: &mut Slot| {
-                slot.compute(inputs, &self.meter, |chunk| {
-                    let taken = lock().pop();
-                    let mut partial = taken.unwrap_or_else(|| kernel.start());
-                    // Half a chunk must not be saved; what was saved before stays good.
-                    torn.fetch_add(1, Ordering::SeqCst);
-                    kernel.fold(&mut partial, chunk)?;
+                let mut partial = None;
+                slot.compute(&parts, &self.meter, |chunk, channel| {
+                    let partial = partial.get_or_insert_with(|| {
+                        // Half a chunk must not be saved; what was saved before stays good.
+                        torn.fetch_add(1, Ordering::SeqCst);
+                        let taken = lock().pop();
+                        taken.unwrap_or_else(|| kernel.start())
+                    });
+                    match channel {
+                        None => kernel.fold(partial, chunk),
+                        Some(channel) => kernel.fold_channel(partial, channel, chunk),
+                    }
+                })?;
+                if let Some(partial) = partial {
                     torn.fetch_sub(1, Ordering::SeqCst);
                     lock().push(partial);
-                    Ok(())
-                })
+                }
+                Ok(())
             };
             let (is_due, save_now) = (|| saved.is_due(), |finished: &Runs| save(finished, true));
             let saver = saved.is_kept().then_some(Saver { is_due: &is_due, save: &save_now });

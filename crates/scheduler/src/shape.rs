@@ -1,5 +1,6 @@
-//! Which shape chunks take: whole storage blocks, about [`TARGET_BYTES`] of decoded pixels, or [`CACHED_BYTES`] where blocks
-//! are decoded only to be reduced, [`ROWS_BYTES`] where rows are.
+//! Which shape chunks take: whole storage blocks, about [`TARGET_BYTES`] of decoded pixels. Where pixels are only reduced they are
+//! read in parts of [`CACHED_BYTES`] where blocks are decoded, of [`ROWS_BYTES`] where rows are, and chunks are [runs](of_parts)
+//! of those.
 
 use outcrop_core::{BlockLayout, Extent, Rect};
 
@@ -18,12 +19,19 @@ const ROWS_BYTES: u64 = 512 << 10;
 /// A tile of so many bytes is a chunk of its own there: it is decoded where it is used, and nothing is copied.
 const LONE_BYTES: u64 = 256 << 10;
 
+/// What a chunk aims at that is read in parts: few threads have to be woken for it, and a source reads so much rather than maps it.
+const RUN_BYTES: u64 = 3 << 20;
+
+/// An image has at least about so many of those, so that many threads share it evenly.
+const MANY: u64 = 256;
+
 /// Above this a writing job would rather decode source blocks twice than hold them whole.
 const MOST_BYTES: u64 = 16 * TARGET_BYTES;
 
 /// Rows and columns of the chunks of a job that reads an image of that layout, and what they are multiples of.
 ///
-/// `pixel_bytes` are those of the channels selected; `reduced` is whether nothing is written of them.
+/// `pixel_bytes` are those of the channels selected; `reduced` is whether nothing is written of them: a chunk, or a part of one, then
+/// fits a core's cache.
 pub(crate) fn reading(
     layout: BlockLayout,
     extent: Extent,
@@ -52,6 +60,12 @@ pub(crate) fn reading(
         _ => rows(pixels, width),
     };
     (shape, align)
+}
+
+/// Rows and columns of the chunks of a job that reads them in parts of that shape.
+pub(crate) fn of_parts(part: (u64, u64), window: Rect, pixel_bytes: u64) -> (u64, u64) {
+    let pixels = (RUN_BYTES / pixel_bytes.max(1)).min(window.area() / MANY);
+    runs(part, window.width.max(1), pixels)
 }
 
 /// Rows and columns of the chunks of a job that writes blocks of `sink_align`, counted from the window's corner.

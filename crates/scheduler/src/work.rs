@@ -8,6 +8,7 @@ use outcrop_core::{
     Result, Scratch,
 };
 
+use crate::parts::Parts;
 use crate::plan::{Input, Output};
 use crate::report::{Clock, Meter};
 
@@ -75,8 +76,7 @@ impl Slot {
         desk.inputs.resize_with(inputs.len(), Default::default);
         for ((scratch, near), input) in self.scratches.iter().zip(&mut desk.inputs).zip(inputs) {
             near.lent = input.source.order() == Order::Any;
-            near.stored = at_desk && near.lent && scratch.stored.is_empty();
-            near.scratch.stored.clear();
+            near.stored = at_desk && near.lent && scratch.left;
         }
         self.swap(desk);
         let done = work(self);
@@ -115,17 +115,19 @@ impl Slot {
         })
     }
 
-    /// Reads the chunk that was fetched and lets `kernel` see it.
+    /// Reads the chunk that was fetched, part by part, and lets `kernel` see each: with the position of its channel, where that
+    /// is all that was read.
     pub(crate) fn compute(
         &mut self,
-        inputs: &[Input<'_>],
+        parts: &Parts<'_>,
         meter: &Meter,
-        kernel: impl FnOnce(&Chunk<'_>) -> Result<()>,
+        mut kernel: impl FnMut(&Chunk<'_>, Option<usize>) -> Result<()>,
     ) -> Result<()> {
-        let (index, rect) = (self.index, self.rect);
-        let reads = read(index, rect, inputs, &mut self.scratches, meter)?;
-        guard("kernel", index, rect, || {
-            meter.time(Clock::Kernel, || kernel(&Chunk { index, rect, inputs: &reads }))
+        let (index, chunk, scratches) = (self.index, self.rect, &mut self.scratches);
+        parts.visit(chunk, |rect, inputs, channel| {
+            let reads = read((index, chunk), rect, inputs, scratches, meter)?;
+            let part = Chunk { index, rect, inputs: &reads };
+            guard("kernel", index, chunk, || meter.time(Clock::Kernel, || kernel(&part, channel)))
         })
     }
 
@@ -140,7 +142,7 @@ impl Slot {
     ) -> Result<()> {
         let (index, rect, made, encoded) = (self.index, self.rect, &mut self.output, &mut self.encoded);
         let shape = shape_of(rect, output.channels)?;
-        let reads = read(index, rect, inputs, &mut self.scratches, meter)?;
+        let reads = read((index, rect), rect, inputs, &mut self.scratches, meter)?;
         let chunk = Chunk { index, rect, inputs: &reads };
         let pixels = guard("kernel", index, rect, || {
             meter.time(Clock::Kernel, || mapped(map, &chunk, made, output.dtype, shape))
@@ -163,16 +165,16 @@ impl Slot {
     }
 }
 
-/// Reads what was fetched of every input.
+/// Reads `rect` of what was fetched of every input for a chunk.
 fn read<'a>(
-    index: u64,
+    (index, chunk): (u64, Rect),
     rect: Rect,
     inputs: &'a [Input<'_>],
     scratches: &'a mut [Scratch],
     meter: &Meter,
 ) -> Result<Vec<Read<'a>>> {
     let mut reads: Vec<Read<'_>> = Vec::with_capacity(inputs.len());
-    guard("decode", index, rect, || {
+    guard("decode", index, chunk, || {
         meter.time(Clock::Decode, || {
             for (number, (input, scratch)) in (0..).zip(inputs.iter().zip(scratches)) {
                 let request = Request { rect, channels: &input.channels };

@@ -121,6 +121,12 @@ fn marks(rect: &Rect) -> Vec<(u64, std::ops::Range<usize>)> {
     vec![(rect.y, range(rect.x, rect.width)), (rect.bottom(), range(rect.x, rect.width))]
 }
 
+/// What was fetched, by its marks.
+fn marked(marks: &[(u64, std::ops::Range<usize>)]) -> Option<Rect> {
+    let [(y, columns), (bottom, _)] = marks else { return None };
+    Rect::checked(*y, columns.start as u64, bottom.checked_sub(*y)?, columns.len() as u64)
+}
+
 impl Source for MemorySource {
     fn image(&self) -> &Image {
         &self.image
@@ -128,6 +134,10 @@ impl Source for MemorySource {
 
     fn order(&self) -> Order {
         self.order
+    }
+
+    fn reads_parts(&self, _: (u64, u64), _: &Channels) -> bool {
+        self.order == Order::Any
     }
 
     fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost> {
@@ -145,7 +155,9 @@ impl Source for MemorySource {
     }
 
     fn read<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Result<Read<'a>> {
-        if scratch.segments != marks(&request.rect) {
+        if !marked(&scratch.segments).is_some_and(|fetched| fetched.contains(&request.rect))
+            || self.order == Order::Sequential && scratch.segments != marks(&request.rect)
+        {
             return Err(Error::Usage(format!("{} was read but never fetched", request.rect)));
         }
         let (r, part) = (request.rect, self.part(request.rect)?);

@@ -39,6 +39,15 @@ impl<A: Reduce, B: Reduce> Reduce for Both<A, B> {
         self.1.fold(&mut partial.1, chunk)
     }
 
+    fn takes_channels(&self) -> bool {
+        self.0.takes_channels() && self.1.takes_channels()
+    }
+
+    fn fold_channel(&self, partial: &mut Self::Partial, channel: usize, chunk: &Chunk<'_>) -> Result<()> {
+        self.0.fold_channel(&mut partial.0, channel, chunk)?;
+        self.1.fold_channel(&mut partial.1, channel, chunk)
+    }
+
     fn merge(&self, partial: &mut Self::Partial, other: Self::Partial) {
         self.0.merge(&mut partial.0, other.0);
         self.1.merge(&mut partial.1, other.1);
@@ -80,6 +89,17 @@ impl<K: Reduce> Reduce for Maybe<K> {
     fn fold(&self, partial: &mut Self::Partial, chunk: &Chunk<'_>) -> Result<()> {
         match (&self.0, partial) {
             (Some(kernel), Some(partial)) => kernel.fold(partial, chunk),
+            _ => Ok(()),
+        }
+    }
+
+    fn takes_channels(&self) -> bool {
+        self.0.as_ref().is_none_or(K::takes_channels)
+    }
+
+    fn fold_channel(&self, partial: &mut Self::Partial, channel: usize, chunk: &Chunk<'_>) -> Result<()> {
+        match (&self.0, partial) {
+            (Some(kernel), Some(partial)) => kernel.fold_channel(partial, channel, chunk),
             _ => Ok(()),
         }
     }

@@ -119,26 +119,26 @@ impl Stats {
 
     fn fold_typed<T: Sample>(
         &self,
-        partial: &mut StatsPartial,
+        channels: &mut [ChannelPartial],
         bound: &Bound<'_, '_>,
         rect: Rect,
         view: ArrayView3<'_, T>,
     ) {
         let (height, width, count) = view.dim();
         let mut spans: Vec<Option<Span<T>>> = vec![None; count];
-        let before: Vec<u64> = partial.channels.iter().map(|c| c.sums.nan).collect();
+        let before: Vec<u64> = channels.iter().map(|c| c.sums.nan).collect();
         let rules: Vec<Rule<T>> = (0..count).map(|c| Rule::of(bound, c)).collect();
-        if !fold_contiguous(partial, &view, &rules, &mut spans) {
+        if !fold_contiguous(channels, &view, &rules, &mut spans) {
             let row_bytes = (width * count * size_of::<T>()).max(1);
             let mut gather = Gather::default();
             for y in (0..height).step_by((BAND_BYTES / row_bytes).max(1)) {
                 let rows = y..(y + (BAND_BYTES / row_bytes).max(1)).min(height);
-                for (c, (channel, span)) in partial.channels.iter_mut().zip(&mut spans).enumerate() {
+                for (c, (channel, span)) in channels.iter_mut().zip(&mut spans).enumerate() {
                     gather.fold_rows(bound, &view, rows.clone(), c, &rules[c], channel, span);
                 }
             }
         }
-        for (c, (channel, span)) in partial.channels.iter_mut().zip(spans).enumerate() {
+        for (c, (channel, span)) in channels.iter_mut().zip(spans).enumerate() {
             channel.counts.count += rect.area();
             channel.counts.sparse += bound.sparse(c);
             let place = Place { bound, view: &view, channel: c, rect, wanted: self.positions };
@@ -181,7 +181,7 @@ impl<T: Sample> Rule<T> {
 /// Folds samples that lie in C order and have a kernel for interleaved channels; false where they do not, or where
 /// channels leave out a value each and others none.
 fn fold_contiguous<T: Sample>(
-    partial: &mut StatsPartial,
+    channels: &mut [ChannelPartial],
     view: &ArrayView3<'_, T>,
     rules: &[Rule<T>],
     spans: &mut [Option<Span<T>>],
@@ -195,9 +195,9 @@ fn fold_contiguous<T: Sample>(
     }
     let nodata = Some(&nodata[..]).filter(|list| !list.is_empty());
     let mut left = vec![0; values.len()];
-    let mut channels: Vec<&mut ExactSums> = partial.channels.iter_mut().map(|c| &mut c.sums).collect();
-    let done = fold_interleaved(samples, nodata, &mut channels, spans, &mut left);
-    partial.channels.iter_mut().zip(left).for_each(|(c, left)| c.counts.nodata += left);
+    let mut sums: Vec<&mut ExactSums> = channels.iter_mut().map(|c| &mut c.sums).collect();
+    let done = fold_interleaved(samples, nodata, &mut sums, spans, &mut left);
+    channels.iter_mut().zip(left).for_each(|(c, left)| c.counts.nodata += left);
     done
 }
 
@@ -361,7 +361,20 @@ impl Reduce for Stats {
 
     fn fold(&self, partial: &mut StatsPartial, chunk: &Chunk<'_>) -> Result<()> {
         let bound = self.validity.bind(chunk)?;
-        with_pixels!(chunk.inputs[0].pixels, view => self.fold_typed(partial, &bound, chunk.rect, view));
+        let channels = &mut partial.channels[..];
+        with_pixels!(chunk.inputs[0].pixels, view => self.fold_typed(channels, &bound, chunk.rect, view));
+        Ok(())
+    }
+
+    fn takes_channels(&self) -> bool {
+        true
+    }
+
+    fn fold_channel(&self, partial: &mut StatsPartial, channel: usize, chunk: &Chunk<'_>) -> Result<()> {
+        let validity = self.validity.of_channel(channel);
+        let bound = validity.bind(chunk)?;
+        let channels = &mut partial.channels[channel..=channel];
+        with_pixels!(chunk.inputs[0].pixels, view => self.fold_typed(channels, &bound, chunk.rect, view));
         Ok(())
     }
 

@@ -200,6 +200,10 @@ impl Source for TiffSource {
         if self.streams.is_some() { Order::Sequential } else { Order::Any }
     }
 
+    fn reads_parts(&self, _: (u64, u64), _: &Channels) -> bool {
+        self.streams.is_none()
+    }
+
     fn cost(&self, shape: (u64, u64), channels: &Channels) -> Result<Cost> {
         let layout = &self.layout;
         let (height, width) = (shape.0.min(layout.extent.height), shape.1.min(layout.extent.width));
@@ -265,11 +269,8 @@ impl Source for TiffSource {
         let [height, width, selected] =
             [request.rect.height as usize, request.rect.width as usize, request.channels.len()];
         let misfit = || Error::Format("samples are not aligned in memory".into());
-        if self.streams.is_none() {
-            let ranges = self.ranges(request);
-            if self.is_read(&ranges) {
-                self.file.store.read_left(&ranges, scratch)?;
-            }
+        if scratch.left {
+            self.file.store.read_left(&self.ranges(request), scratch)?;
         }
         if let Some(lend) = self.lend(request, scratch) {
             let bytes = self.file.store.stored(scratch, lend.offset, lend.bytes)?;
