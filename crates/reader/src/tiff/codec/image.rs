@@ -63,7 +63,7 @@ pub(in super::super) fn decode(
         Codec::JpegXl => super::jxl::decode(spec, stored, shape, out),
         Codec::Lerc => lerc::decode(spec, stored, shape, contexts, out),
         Codec::SgiLog | Codec::SgiLog24 => {
-            logluv::decode(spec, codec, stored, shape, &mut contexts.image.image, out)
+            logluv::decode(codec, stored, shape, &mut contexts.image.image, out)
         }
         _ => Err(Error::Unsupported(format!("TIFF compression {}", spec.compression))),
     }
