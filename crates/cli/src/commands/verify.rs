@@ -52,7 +52,7 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
     let part = args.reading.window.is_some() || args.reading.channels.is_some();
     let alone = page.is_some() || level.is_some() || part;
     let (mut page, mut level) = (page.unwrap_or(0), level.unwrap_or(0));
-    let mut planned = false;
+    let (mut planned, mut is_first) = (false, true);
     loop {
         let source = resolve::open_at(
             path,
@@ -62,6 +62,9 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
             BadBlocks::Nodata,
         )?;
         let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
+        if std::mem::take(&mut is_first) {
+            resolve::say_notices(path, source.image(), &args.running);
+        }
         let answer = outcrop::verify(&session.runtime, &*source, &region);
         planned |= session.is_planned(&answer);
         if !planned {

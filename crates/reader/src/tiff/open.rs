@@ -76,8 +76,10 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
         metadata.other.push(("mask".into(), "yes".into()));
     }
     if pages.unread_planes > 0 {
-        let why = format!("{} (not strips without compression in one run)", pages.unread_planes);
-        metadata.other.push(("planes not read".into(), why));
+        metadata.notices.push(format!(
+            "{} planes behind the first are not read (they are not strips without compression in one run)",
+            pages.unread_planes
+        ));
     }
     let absent = nodata.first().copied().unwrap_or(Value::Int(0));
     let (mut extent, mut dtype) = (layout.extent, samples.dtype);
