@@ -75,6 +75,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     if mask.is_some() && !options.mask {
         metadata.other.push(("mask".into(), "yes".into()));
     }
+    metadata.ome_xml = pages.ome_xml;
     if pages.unread_planes > 0 {
         metadata.notices.push(format!(
             "{} planes behind the first are not read (they are not strips without compression in one run)",

@@ -8,15 +8,16 @@ use std::collections::HashSet;
 
 use outcrop_core::{DataType, Error, Extent, LevelInfo, PageInfo, Result};
 
-use super::ifd::{Directory, TiffFile};
+use super::ifd::{Directory, Entry, TiffFile};
 use super::layout::Layout;
 use super::ome;
 use super::samples::Samples;
 use super::stack::Stack;
 use super::tags::tag;
 
-/// Text of a tag that is looked at, at most.
-const MOST_TEXT: u64 = 64 << 20;
+/// OME-XML that is read, at most, and bytes of a description that say what it is.
+const MOST_OME: u64 = 32 << 20;
+const HEAD: u64 = 4096;
 /// Bits of NewSubfileType.
 const REDUCED: u64 = 1;
 const MASK: u64 = 4;
@@ -249,18 +250,18 @@ impl Walk<'_> {
 
 /// The first directory's description, where it is OME-XML.
 fn ome_of(file: &TiffFile, dir: &Directory) -> Option<String> {
-    let text = file.text(dir.get(tag::IMAGE_DESCRIPTION)?, MOST_TEXT).ok()?;
-    is_ome(&text).then_some(text)
+    let entry = dir.get(tag::IMAGE_DESCRIPTION).filter(|entry| describes_ome(file, entry))?;
+    file.text(entry, MOST_OME).ok()
 }
 
 /// Whether the first directory's description is Aperio's.
 fn describes_aperio(file: &TiffFile, dir: &Directory) -> bool {
-    let text = dir.get(tag::IMAGE_DESCRIPTION).and_then(|entry| file.text(entry, MOST_TEXT).ok());
+    let text = dir.get(tag::IMAGE_DESCRIPTION).and_then(|entry| file.text_head(entry, HEAD).ok());
     text.is_some_and(|text| text.starts_with("Aperio "))
 }
 
 /// Whether a description is OME-XML.
-pub(super) fn is_ome(text: &str) -> bool {
-    let head: String = text.chars().take(4096).collect();
-    head.trim_start().starts_with('<') && (head.contains("<OME") || head.contains(":OME"))
+pub(super) fn describes_ome(file: &TiffFile, description: &Entry) -> bool {
+    let head = file.text_head(description, HEAD).unwrap_or_default();
+    head.starts_with('<') && (head.contains("<OME") || head.contains(":OME"))
 }
