@@ -33,7 +33,7 @@ pub(in super::super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
                  baseline and progressive, are read"
             )));
         }
-        return Err(Error::Unsupported(format!("{codec:?} of {:?} bits as {}", spec.bits, spec.dtype)));
+        return Err(Error::Unsupported(format!("{codec:?} of {} bits as {}", spec.depths(), spec.dtype)));
     }
     Ok(())
 }

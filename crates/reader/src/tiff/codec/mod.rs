@@ -193,8 +193,8 @@ pub(super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
     };
     if spec.bits.iter().any(|&b| b != demanded) {
         return Err(Error::Unsupported(format!(
-            "{:?} bits with {codec:?}, which holds {demanded}",
-            spec.bits
+            "{} bits with {codec:?}, which holds {demanded}",
+            spec.depths()
         )));
     }
     if codec == Codec::Group3 && spec.t4_options & 2 != 0 {
