@@ -126,7 +126,7 @@ fn planes_that_are_not_read_are_said_by_every_job() {
         assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
         let said = format!("outcrop: warning: a.tif: {notice}");
         assert!(outcome.stderr.starts_with(&said), "{args:?}: {}", outcome.stderr);
-        assert_eq!(outcome.stderr.lines().count(), 1, "{args:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("warning").count(), 1, "{args:?}: {}", outcome.stderr);
     }
     folder.ok(&["stats", "a.tif", "-q"]);
 }
