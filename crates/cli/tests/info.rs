@@ -120,7 +120,7 @@ fn planes_that_are_not_read_are_said_by_every_job() {
         &["histogram", "a.tif"],
         &["checksum", "a.tif"],
         &["compare", "a.tif", "b.npy"],
-        &["verify", "a.tif"],
+        &["verify", "a.tif", "--page", "0"],
     ] {
         let outcome = folder.run(args);
         assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
@@ -129,4 +129,18 @@ fn planes_that_are_not_read_are_said_by_every_job() {
         assert_eq!(outcome.stderr.matches("warning").count(), 1, "{args:?}: {}", outcome.stderr);
     }
     folder.ok(&["stats", "a.tif", "-q"]);
+    // What cannot be read cannot be found sound.
+    let refused = folder.refused(1, &["verify", "a.tif"]);
+    assert!(refused.starts_with(&format!("outcrop: a.tif: {notice}")), "{refused}");
+
+    // A file that was cut before its second directory: its first page is read.
+    let mut cut = tiff(5, 4, 1, &[7; 20]);
+    let link = cut.len() - 4;
+    cut[link..].copy_from_slice(&5000u32.to_le_bytes());
+    folder.write("cut.tif", &cut);
+    let outcome = folder.run(&["mean", "cut.tif"]);
+    assert_eq!((outcome.code, outcome.stdout.as_slice()), (Some(0), &b"7\n"[..]), "{}", outcome.stderr);
+    let said = "outcrop: warning: cut.tif: the directory at byte 5000 lies beyond the end of the file";
+    assert!(outcome.stderr.starts_with(said), "{}", outcome.stderr);
+    assert!(folder.refused(1, &["verify", "cut.tif"]).contains("the directory at byte 5000"));
 }

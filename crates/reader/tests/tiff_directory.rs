@@ -423,6 +423,36 @@ fn ome_pages_are_labelled() {
     assert_eq!(source.image().metadata.description, None);
 }
 
+/// Files that are cut short while they are written, and SubIFDs of cameras that were not copied along.
+#[test]
+fn a_later_directory_that_is_broken_is_told_and_does_not_stop_the_pages() {
+    let file = |sub_ifds: Vec<u64>, next: Option<u64>| {
+        let mut b = Builder::new(true, false);
+        for page in 0..2 {
+            let subs = if page == 0 { sub_ifds.clone() } else { Vec::new() };
+            let tags = gray(&mut b, 5, 4, 2, &[(330, LONG, subs)]);
+            b.page(&tags);
+        }
+        if let Some(next) = next {
+            b.chain(next);
+        }
+        b.bytes
+    };
+    for (bytes, why) in [
+        (file(vec![], Some(99_999)), "the directory at byte 99999 lies beyond the end of the file"),
+        (file(vec![], Some(4)), "the directory at byte 4 "),
+        (file(vec![77_777], None), "the directory at byte 77777 lies beyond the end of the file"),
+        (file(vec![77_777, 88_888, 99_999], None), "it and what it leads to are not read, nor are 2 others"),
+    ] {
+        let second = TiffOptions { page: 1, ..Default::default() };
+        assert_eq!(all(&bytes, &second).unwrap(), ramp(20));
+        let source = open_with(&bytes, IoMode::Map, &second).unwrap();
+        assert_eq!(source.image().pages.len(), 2);
+        let notices = &source.image().metadata.notices;
+        assert!(notices.len() == 1 && notices[0].contains(why), "{notices:?}, expected {why}");
+    }
+}
+
 #[test]
 fn a_page_that_cannot_be_read_does_not_stop_the_others() {
     let mut b = Builder::new(true, false);

@@ -76,12 +76,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
         metadata.other.push(("mask".into(), "yes".into()));
     }
     metadata.ome_xml = pages.ome_xml;
-    if pages.unread_planes > 0 {
-        metadata.notices.push(format!(
-            "{} planes behind the first are not read (they are not strips without compression in one run)",
-            pages.unread_planes
-        ));
-    }
+    metadata.notices = pages.notices;
     let absent = nodata.first().copied().unwrap_or(Value::Int(0));
     let (mut extent, mut dtype) = (layout.extent, samples.dtype);
     let palette = if options.expand_palette { palette(&file, &dir, &samples)? } else { None };
