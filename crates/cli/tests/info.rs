@@ -139,7 +139,7 @@ fn planes_that_are_not_read_are_said_by_every_job() {
     cut[link..].copy_from_slice(&5000u32.to_le_bytes());
     folder.write("cut.tif", &cut);
     let outcome = folder.run(&["mean", "cut.tif"]);
-    assert_eq!((outcome.code, outcome.stdout.as_slice()), (Some(0), &b"7\n"[..]), "{}", outcome.stderr);
+    assert_eq!((outcome.code, outcome.stdout.as_slice()), (Some(0), &b"7.0\n"[..]), "{}", outcome.stderr);
     let said = "outcrop: warning: cut.tif: the directory at byte 5000 lies beyond the end of the file";
     assert!(outcome.stderr.starts_with(said), "{}", outcome.stderr);
     assert!(folder.refused(1, &["verify", "cut.tif"]).contains("the directory at byte 5000"));
