@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn samples_without_a_sign_keep_their_bits_where_the_page_gives_them_one() {
         use DataType::*;
-        let all: [(u16, u16, usize, [DataType; 2], &[u8], bool); 6] = [
+        type Case = (u16, u16, usize, [DataType; 2], &'static [u8], bool);
+        let all: [Case; 6] = [
             (7, 1, 1, [U8, I8], include_bytes!("testdata/gray.jpg"), true),
             (34933, 2, 3, [U8, I8], include_bytes!("testdata/rgb.png"), cfg!(feature = "png")),
             (50001, 2, 3, [U8, I8], include_bytes!("testdata/rgb.webp"), cfg!(feature = "webp")),
