@@ -173,7 +173,26 @@ pub(crate) fn open(path: &Path, reading: &Reading, dtype: Option<&str>) -> anyho
     open_at(path, reading, dtype, place, reading.on_bad_block)
 }
 
-/// The same at another page and level, with bad blocks treated another way.
+/// Opens an input that is worked on, and says on standard error what of it is not read.
+pub(crate) fn open_for_work(
+    path: &Path,
+    reading: &Reading,
+    running: &Running,
+    dtype: Option<&str>,
+) -> anyhow::Result<Box<dyn Source>> {
+    let source = open(path, reading, dtype)?;
+    say_notices(path, source.image(), running);
+    Ok(source)
+}
+
+/// Says what cannot be reached through an image of a file.
+pub(crate) fn say_notices(path: &Path, image: &Image, running: &Running) {
+    for notice in image.metadata.notices.iter().filter(|_| !running.quiet) {
+        exit::say(&format!("warning: {}: {notice}", path.display()));
+    }
+}
+
+/// Opens another page and level than was asked for, with bad blocks treated another way.
 pub(crate) fn open_at(
     path: &Path,
     reading: &Reading,

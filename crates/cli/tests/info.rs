@@ -90,3 +90,57 @@ fn options_of_a_run_are_refused_by_name() {
         assert!(refused.contains(flag.split('=').next().unwrap()), "{refused}");
     }
 }
+
+/// Planes behind a directory that are not one run cannot be read: `info` says so, and every job does, once.
+#[test]
+fn planes_that_are_not_read_are_said_by_every_job() {
+    let folder = Folder::new();
+    // ImageDepth of 6 in place of SamplesPerPixel, whose usual value is the file's; there is one plane.
+    let mut file = tiff(5, 4, 1, &[7; 20]);
+    let at = file.windows(2).rposition(|bytes| bytes == 277u16.to_le_bytes()).unwrap();
+    file[at..at + 2].copy_from_slice(&32997u16.to_le_bytes());
+    file[at + 8] = 6;
+    folder.write("a.tif", &file);
+    folder.write("b.npy", &npy("|u1", &[4, 5], &[7; 20]));
+    let notice = "5 planes behind the first are not read (";
+    let text = String::from_utf8(folder.ok(&["info", "a.tif"])).unwrap();
+    assert!(text.contains(notice), "{text}");
+    let notices = &folder.json(&["info", "a.tif", "--json"])["image"]["metadata"]["notices"];
+    assert!(notices.as_array().is_some_and(|all| all.len() == 1), "{notices}");
+    for args in [
+        &["stats", "a.tif", "b.npy", "--percentiles", "50"][..],
+        &["mean", "a.tif"],
+        &["mean", "a.tif", "m.npy"],
+        &["reduce", "max", "a.tif", "--over", "yx"],
+        &["convert", "a.tif", "c.tif", "--scale", "auto", "--dtype", "u16"],
+        &["convert", "a.tif", "d.npy", "--rotate", "90"],
+        &["pyramid", "a.tif", "e.tif"],
+        &["preview", "a.tif", "f.png"],
+        &["encode", "a.tif", "g.txt", "--to", "png"],
+        &["histogram", "a.tif"],
+        &["checksum", "a.tif"],
+        &["compare", "a.tif", "b.npy"],
+        &["verify", "a.tif", "--page", "0"],
+    ] {
+        let outcome = folder.run(args);
+        assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
+        let said = format!("outcrop: warning: a.tif: {notice}");
+        assert!(outcome.stderr.starts_with(&said), "{args:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("warning").count(), 1, "{args:?}: {}", outcome.stderr);
+    }
+    folder.ok(&["stats", "a.tif", "-q"]);
+    // What cannot be read cannot be found sound.
+    let refused = folder.refused(1, &["verify", "a.tif"]);
+    assert!(refused.starts_with(&format!("outcrop: a.tif: {notice}")), "{refused}");
+
+    // A file that was cut before its second directory: its first page is read.
+    let mut cut = tiff(5, 4, 1, &[7; 20]);
+    let link = cut.len() - 4;
+    cut[link..].copy_from_slice(&5000u32.to_le_bytes());
+    folder.write("cut.tif", &cut);
+    let outcome = folder.run(&["mean", "cut.tif"]);
+    assert_eq!((outcome.code, outcome.stdout.as_slice()), (Some(0), &b"7.0\n"[..]), "{}", outcome.stderr);
+    let said = "outcrop: warning: cut.tif: the directory at byte 5000 lies beyond the end of the file";
+    assert!(outcome.stderr.starts_with(said), "{}", outcome.stderr);
+    assert!(folder.refused(1, &["verify", "cut.tif"]).contains("the directory at byte 5000"));
+}

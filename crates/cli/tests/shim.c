@@ -6,6 +6,7 @@
  *   save:N:SIGNAL that signal comes when the Nth save of a checkpoint (a file *.ckpt, from 1) is whole, and later saves take
  *                 a tenth of a second each, so that the run is not over before it has heard
  *   end           the run is killed where it would remove its checkpoint (a file *.ckpt)
+ *   peak          the most memory that was resident is written to SHIM_FIRED at the end, in KiB
  *   clock         the time of day jumps by years, the monotonic clock back by hours
  *
  * Standard input, output and error are left alone. */
@@ -110,4 +111,13 @@ __attribute__((constructor)) static void begin(void) {
     sigaction(SIGALRM, &action, NULL);
     struct itimerval every = {{0, 1000}, {0, 1000}};
     setitimer(ITIMER_REAL, &every, NULL);
+}
+
+__attribute__((destructor)) static void end(void) {
+    if (strcmp(mode(), "peak") || !getenv("SHIM_FIRED")) return;
+    FILE *status = fopen("/proc/self/status", "r"), *out = fopen(getenv("SHIM_FIRED"), "w");
+    char line[256];
+    while (status && out && fgets(line, sizeof line, status))
+        if (!strncmp(line, "VmHWM:", 6)) fprintf(out, "%ld", atol(line + 6));
+    if (out) fclose(out);
 }

@@ -11,6 +11,7 @@ mod full_disk;
 mod generate;
 mod help;
 mod histogram;
+mod hostile;
 mod info;
 mod invariance;
 mod mean;

@@ -195,6 +195,9 @@ pub struct Metadata {
     pub channel_names: Vec<String>,
     /// Anything else worth showing, by name.
     pub other: Vec<(String, String)>,
+    /// What the file says that it has and that cannot be reached through this image, a phrase each: to be told to whoever
+    /// works on the image.
+    pub notices: Vec<String>,
 }
 
 /// The value of a GeoTIFF tag.

@@ -1,211 +1,14 @@
 //! Directories made byte by byte: what the reader puts up with, what it refuses, and that it never does worse.
 
-use std::io::Write;
+mod util;
+
 use std::sync::Arc;
 
-use outcrop_core::{
-    BlockLayout, Channels, DataType, Error, HoleKind, Rect, Request, Sample, Scratch, Source, Value,
-    with_pixels,
-};
-use outcrop_reader::tiff::{self, BadBlocks, TiffOptions, TiffSource};
+use outcrop_core::{BlockLayout, Channels, DataType, Error, Rect, Source, Value};
+use outcrop_reader::tiff::{self, BadBlocks, TiffOptions};
 use outcrop_reader::{IoMode, Store};
 use proptest::prelude::*;
-
-const BYTE: u16 = 1;
-const ASCII: u16 = 2;
-const SHORT: u16 = 3;
-const LONG: u16 = 4;
-const RATIONAL: u16 = 5;
-const DOUBLE: u16 = 12;
-const LONG8: u16 = 16;
-
-/// A TIFF under construction: bytes are appended, directories point back.
-#[derive(Clone)]
-struct Builder {
-    big: bool,
-    little: bool,
-    bytes: Vec<u8>,
-    /// Where the offset of the next directory of the chain is to be written.
-    link: usize,
-}
-
-/// A tag: number, field type, values.
-type Tag = (u16, u16, Vec<u64>);
-
-impl Builder {
-    fn new(little: bool, big: bool) -> Builder {
-        let mut b = Builder { big, little, bytes: Vec::new(), link: 0 };
-        b.bytes.extend(if little { b"II" } else { b"MM" });
-        b.put(if big { 43 } else { 42 }, 2);
-        if big {
-            b.put(8, 2);
-            b.put(0, 2);
-        }
-        b.link = b.bytes.len();
-        b.put(0, b.word());
-        b
-    }
-
-    fn word(&self) -> usize {
-        if self.big { 8 } else { 4 }
-    }
-
-    fn number(&self, value: u64, bytes: usize) -> Vec<u8> {
-        if self.little {
-            value.to_le_bytes()[..bytes].to_vec()
-        } else {
-            value.to_be_bytes()[8 - bytes..].to_vec()
-        }
-    }
-
-    fn put(&mut self, value: u64, bytes: usize) {
-        let number = self.number(value, bytes);
-        self.bytes.extend(number);
-    }
-
-    /// Appends data and says where it lies.
-    fn data(&mut self, data: &[u8]) -> u64 {
-        while !self.bytes.len().is_multiple_of(8) {
-            self.bytes.push(0);
-        }
-        self.bytes.extend(data);
-        (self.bytes.len() - data.len()) as u64
-    }
-
-    /// Appends a directory and says where it lies. Tags are written in the order given.
-    fn directory(&mut self, tags: &[Tag]) -> u64 {
-        let sizes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8];
-        let mut entries = Vec::new();
-        for (tag, kind, values) in tags {
-            let size: usize = sizes.get(*kind as usize).copied().unwrap_or(1);
-            let values: Vec<u8> = values
-                .iter()
-                .flat_map(|&v| match *kind {
-                    // Numerator and denominator in one u64.
-                    RATIONAL => [self.number(v >> 32, 4), self.number(v & 0xffff_ffff, 4)].concat(),
-                    _ => self.number(v, size),
-                })
-                .collect();
-            let count = values.len() / size.max(1);
-            let mut value = values.clone();
-            if values.len() > self.word() {
-                let at = self.data(&values);
-                value = self.number(at, self.word());
-            }
-            value.resize(self.word(), 0);
-            entries.push((*tag, *kind, count, value));
-        }
-        let at = self.data(&[]);
-        self.put(entries.len() as u64, if self.big { 8 } else { 2 });
-        for (tag, kind, count, value) in entries {
-            self.put(tag.into(), 2);
-            self.put(kind.into(), 2);
-            self.put(count as u64, self.word());
-            self.bytes.extend(value);
-        }
-        self.put(0, self.word());
-        at
-    }
-
-    /// Writes the offset of the chain's next directory.
-    fn chain(&mut self, at: u64) {
-        let link = self.number(at, self.word());
-        self.bytes[self.link..self.link + link.len()].copy_from_slice(&link);
-        // The link of a directory stands right behind it, at the file's end when it was just made.
-        self.link = self.bytes.len() - self.word();
-    }
-
-    fn page(&mut self, tags: &[Tag]) -> u64 {
-        let at = self.directory(tags);
-        self.chain(at);
-        at
-    }
-}
-
-/// A page of 8-bit samples counting up, in strips of `rows`, with tags replaced, added or (no values) left out.
-fn gray(b: &mut Builder, height: u64, width: u64, rows: u64, changes: &[Tag]) -> Vec<Tag> {
-    let data: Vec<u8> = (0..height * width).map(|i| i as u8).collect();
-    let start = b.data(&data);
-    let strips = height.div_ceil(rows);
-    let offsets = (0..strips).map(|s| start + s * rows * width).collect();
-    let counts = (0..strips).map(|s| rows.min(height - s * rows) * width).collect();
-    let mut tags: Vec<Tag> = vec![
-        (256, SHORT, vec![width]),
-        (257, SHORT, vec![height]),
-        (258, SHORT, vec![8]),
-        (259, SHORT, vec![1]),
-        (262, SHORT, vec![1]),
-        (273, LONG, offsets),
-        (277, SHORT, vec![1]),
-        (278, SHORT, vec![rows]),
-        (279, LONG, counts),
-    ];
-    for change in changes {
-        tags.retain(|t| t.0 != change.0);
-        if !change.2.is_empty() {
-            tags.push(change.clone());
-        }
-    }
-    tags.sort_by_key(|t| t.0);
-    tags
-}
-
-fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(bytes).unwrap();
-    file
-}
-
-fn open_with(bytes: &[u8], io: IoMode, options: &TiffOptions) -> Result<TiffSource, Error> {
-    tiff::open(Arc::new(Store::open(file_of(bytes).path(), io)?), options)
-}
-
-/// Reads a rectangle; what the samples are as numbers, and the kinds of holes.
-fn read(source: &TiffSource, rect: Rect, channels: &[u64]) -> Result<(Vec<f64>, Vec<String>), Error> {
-    let channels = Channels::select(channels.to_vec(), source.image().extent.channels)?;
-    let request = Request { rect, channels: &channels };
-    let mut scratch = Scratch::new();
-    source.fetch(&request, &mut scratch)?;
-    let read = source.read(&request, &mut scratch)?;
-    let holes = read.holes.iter().map(|h| match &h.kind {
-        HoleKind::Sparse => format!("sparse {}", h.rect),
-        HoleKind::Bad(why) => format!("bad {}: {why}", h.rect),
-    });
-    let holes = holes.collect();
-    Ok((with_pixels!(read.pixels, v => v.iter().map(|s| s.to_f64()).collect()), holes))
-}
-
-/// All samples, after checking that a mapped and a read file agree.
-fn all(bytes: &[u8], options: &TiffOptions) -> Result<Vec<f64>, Error> {
-    let of = |io| {
-        let source = open_with(bytes, io, options)?;
-        let extent = source.image().extent;
-        read(&source, extent.rect(), &(0..extent.channels).collect::<Vec<_>>()).map(|r| r.0)
-    };
-    let (mapped, by_reads) = (of(IoMode::Map), of(IoMode::Read));
-    match (&mapped, &by_reads) {
-        (Ok(a), Ok(b)) => assert_eq!(a, b),
-        (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string()),
-        _ => panic!("mapped: {mapped:?}, read: {by_reads:?}"),
-    }
-    mapped
-}
-
-fn ramp(n: u64) -> Vec<f64> {
-    (0..n).map(|i| f64::from(i as u8)).collect()
-}
-
-/// The page of 5 x 4 pixels in strips of 2 rows, changed; read whole.
-fn changed(changes: &[Tag]) -> Result<Vec<f64>, Error> {
-    let mut b = Builder::new(true, false);
-    let tags = gray(&mut b, 5, 4, 2, changes);
-    b.page(&tags);
-    all(&b.bytes, &TiffOptions::default())
-}
-
-fn refusal(result: Result<impl std::fmt::Debug, Error>) -> String {
-    result.unwrap_err().to_string()
-}
+use util::tiff::*;
 
 #[test]
 fn every_container_reads_alike() {
@@ -526,7 +329,7 @@ fn levels_masks_and_sub_ifds_belong_to_their_page() {
 fn tiled_pages_of_an_aperio_slide_are_its_levels() {
     for description in ["Aperio Image Library v11.2.1\r\n", "Another Image Library"] {
         let mut b = Builder::new(true, false);
-        let text: Vec<u64> = description.bytes().chain([0]).map(u64::from).collect();
+        let text = text(description);
         // A slide, a thumbnail in strips, two levels, and a label that says that it is reduced.
         for (height, width, tile) in
             [(64u64, 48u64, 16u64), (32, 24, 0), (32, 24, 16), (16, 12, 16), (20, 20, 0)]
@@ -579,7 +382,6 @@ fn palettes_are_indices_or_colours() {
 
 #[test]
 fn what_the_file_says_of_itself_is_handed_on() {
-    let text = |s: &str| s.bytes().chain([0]).map(u64::from).collect::<Vec<u64>>();
     let mut b = Builder::new(false, false);
     let changes = [
         (270, ASCII, text("a scan")),
@@ -619,6 +421,36 @@ fn ome_pages_are_labelled() {
     assert_eq!(labels, ["Z=0 C=0 T=0", "Z=0 C=1 T=0"]);
     assert_eq!(source.image().metadata.ome_xml.as_deref(), Some(xml));
     assert_eq!(source.image().metadata.description, None);
+}
+
+/// Files that are cut short while they are written, and SubIFDs of cameras that were not copied along.
+#[test]
+fn a_later_directory_that_is_broken_is_told_and_does_not_stop_the_pages() {
+    let file = |sub_ifds: Vec<u64>, next: Option<u64>| {
+        let mut b = Builder::new(true, false);
+        for page in 0..2 {
+            let subs = if page == 0 { sub_ifds.clone() } else { Vec::new() };
+            let tags = gray(&mut b, 5, 4, 2, &[(330, LONG, subs)]);
+            b.page(&tags);
+        }
+        if let Some(next) = next {
+            b.chain(next);
+        }
+        b.bytes
+    };
+    for (bytes, why) in [
+        (file(vec![], Some(99_999)), "the directory at byte 99999 lies beyond the end of the file"),
+        (file(vec![], Some(4)), "the directory at byte 4 "),
+        (file(vec![77_777], None), "the directory at byte 77777 lies beyond the end of the file"),
+        (file(vec![77_777, 88_888, 99_999], None), "it and what it leads to are not read, nor are 2 others"),
+    ] {
+        let second = TiffOptions { page: 1, ..Default::default() };
+        assert_eq!(all(&bytes, &second).unwrap(), ramp(20));
+        let source = open_with(&bytes, IoMode::Map, &second).unwrap();
+        assert_eq!(source.image().pages.len(), 2);
+        let notices = &source.image().metadata.notices;
+        assert!(notices.len() == 1 && notices[0].contains(why), "{notices:?}, expected {why}");
+    }
 }
 
 #[test]
@@ -742,152 +574,4 @@ proptest! {
         }
         prop_assert_eq!(&results[0], &results[1]);
     }
-}
-
-/// A text as the values of an ASCII tag.
-fn text(text: &str) -> Vec<u64> {
-    text.bytes().chain([0]).map(u64::from).collect()
-}
-
-#[test]
-fn planes_behind_one_directory_are_pages() {
-    // Six planes of 5 x 4 behind a directory of the first, whose strips have 2 rows.
-    let stack = |tag: Tag, planes: u64, changes: &[Tag]| {
-        let mut b = Builder::new(true, false);
-        let tags = gray(&mut b, 5, 4, 2, &[&[tag], changes].concat());
-        (20..planes * 20).for_each(|i| b.bytes.push(i as u8));
-        b.page(&tags);
-        b.bytes
-    };
-    let imagej = (270, ASCII, text("ImageJ=1.54f\nimages=6\nchannels=2\nslices=3\nhyperstack=true\n"));
-    let shaped = (270, ASCII, text("{\"shape\": [2, 3, 5, 4], \"truncated\": true}"));
-    let uic2 = (33629, RATIONAL, vec![1; 6]);
-    let depth = (32997, SHORT, vec![6]);
-    for (tag, label) in
-        [(imagej.clone(), "Z=1 C=1 T=0"), (shaped, "plane 3"), (uic2, "plane 3"), (depth, "plane 3")]
-    {
-        let bytes = stack(tag, 6, &[]);
-        for page in 0..6 {
-            let expected: Vec<f64> = (page * 20..page * 20 + 20).map(|i| f64::from(i as u8)).collect();
-            let options = TiffOptions { page, ..TiffOptions::default() };
-            assert_eq!(all(&bytes, &options).unwrap(), expected, "{label} {page}");
-        }
-        let source = open_with(&bytes, IoMode::Map, &TiffOptions::default()).unwrap();
-        assert_eq!(source.image().pages.len(), 6);
-        assert_eq!(source.image().pages[3].label.as_deref(), Some(label));
-        assert!(source.image().metadata.other.is_empty());
-        let beyond = TiffOptions { page: 6, ..TiffOptions::default() };
-        assert!(refusal(open_with(&bytes, IoMode::Map, &beyond).map(|_| ())).contains("there are 6"));
-    }
-    // What is not certain is said: planes missing, a gap between strips, a codec, more than memory should hold.
-    let long = (270, ASCII, text("ImageJ=1.54f\nimages=100\n"));
-    let many = (270, ASCII, text("ImageJ=1.54f\nimages=18446744073709551615\n"));
-    for (bytes, unread) in [
-        (stack(long, 6, &[]), "99 ("),
-        (stack(imagej.clone(), 6, &[(273, LONG, vec![8, 16, 25])]), "5 ("),
-        (stack(imagej, 6, &[(259, SHORT, vec![32773])]), "5 ("),
-        (stack(many, 6, &[]), "18446744073709551614 ("),
-    ] {
-        let source = open_with(&bytes, IoMode::Map, &TiffOptions::default()).unwrap();
-        assert_eq!(source.image().pages.len(), 1);
-        let (name, value) = &source.image().metadata.other[0];
-        assert!(name == "planes not read" && value.starts_with(unread), "{name}: {value}");
-    }
-}
-
-/// A page of one JPEG tile of 16 x 16, 13 x 9 of them in the image.
-fn jpeg_page(photometric: u64, samples: u64, stream: &[u8]) -> Result<Vec<f64>, Error> {
-    let mut b = Builder::new(true, false);
-    let at = b.data(stream);
-    b.page(&[
-        (256, SHORT, vec![13]),
-        (257, SHORT, vec![9]),
-        (258, SHORT, vec![8; samples as usize]),
-        (259, SHORT, vec![7]),
-        (262, SHORT, vec![photometric]),
-        (277, SHORT, vec![samples]),
-        (322, SHORT, vec![16]),
-        (323, SHORT, vec![16]),
-        (324, LONG, vec![at]),
-        (325, LONG, vec![stream.len() as u64]),
-    ]);
-    all(&b.bytes, &TiffOptions::default())
-}
-
-#[test]
-fn jpegs_of_edge_tiles_may_end_where_the_image_does() {
-    // Images of 13 x 9 pixels, as strips and as tiles of 16 x 16.
-    let gray_jpeg = include_bytes!("../src/tiff/codec/testdata/gray.jpg");
-    let as_tile = jpeg_page(1, 1, gray_jpeg).unwrap();
-    let mut b = Builder::new(true, false);
-    let at = b.data(gray_jpeg);
-    let bytes = gray_jpeg.len() as u64;
-    let tags =
-        gray(&mut b, 9, 13, 9, &[(259, SHORT, vec![7]), (273, LONG, vec![at]), (279, LONG, vec![bytes])]);
-    b.page(&tags);
-    assert_eq!(as_tile, all(&b.bytes, &TiffOptions::default()).unwrap());
-    // One that ends before the image does is an error.
-    let mut narrow = gray_jpeg.to_vec();
-    let frame = narrow.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-    narrow[frame + 8] = 12;
-    let error = refusal(jpeg_page(1, 1, &narrow));
-    assert!(error.contains("an image of 12 x 9 pixels in a block of 13 x 9"), "{error}");
-}
-
-#[test]
-fn adobes_transform_0_of_three_components_is_no_cmyk() {
-    let named_rgb = include_bytes!("../src/tiff/codec/testdata/rgb_as_is.jpg").to_vec();
-    assert_eq!(&named_rgb[6..11], b"Adobe");
-    let mut numbered = named_rgb.clone();
-    let frame = numbered.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-    let scan = numbered.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
-    for k in 0..3 {
-        assert_eq!(numbered[frame + 10 + 3 * k], b"RGB"[k]);
-        numbered[frame + 10 + 3 * k] = k as u8 + 1;
-        numbered[scan + 5 + 2 * k] = k as u8 + 1;
-    }
-    let expected = jpeg_page(2, 3, &named_rgb).unwrap();
-    for photometric in [2, 6] {
-        assert_eq!(jpeg_page(photometric, 3, &numbered).unwrap(), expected, "photometric {photometric}");
-    }
-}
-
-#[test]
-fn jpegs_that_are_not_read_are_refused_by_name() {
-    let mut lossless = include_bytes!("../src/tiff/codec/testdata/gray.jpg").to_vec();
-    let frame = lossless.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-    lossless[frame + 1] = 0xc3;
-    let error = refusal(jpeg_page(1, 1, &lossless));
-    assert!(error.contains("lossless jpeg (coding process SOF3)"), "{error}");
-    let mut b = Builder::new(true, false);
-    let tags = gray(&mut b, 5, 4, 5, &[(258, SHORT, vec![16]), (259, SHORT, vec![7])]);
-    b.page(&tags);
-    let error = refusal(all(&b.bytes, &TiffOptions::default()));
-    assert!(error.contains("JPEG of 16 bits") && error.contains("lossless"), "{error}");
-}
-
-#[test]
-fn every_code_of_deflate_is_read() {
-    // A zlib stream of one stored block: header, length and its complement, 0 to 19, Adler-32.
-    let mut stream = vec![0x78, 1, 1, 20, 0, 0xeb, 0xff];
-    stream.extend(0..20);
-    let (a, b) = (0..20u32).fold((1, 0), |(a, b), v| (a + v, b + a + v));
-    stream.extend((b << 16 | a).to_be_bytes());
-    for code in [8, 32946, 50013] {
-        let mut b = Builder::new(true, false);
-        let at = b.data(&stream);
-        let bytes = stream.len() as u64;
-        let changes = [
-            (259, SHORT, vec![code]),
-            (273, LONG, vec![at]),
-            (279, LONG, vec![bytes]),
-            (278, SHORT, vec![5]),
-        ];
-        let tags = gray(&mut b, 5, 4, 5, &changes);
-        b.page(&tags);
-        assert_eq!(all(&b.bytes, &TiffOptions::default()).unwrap(), ramp(20), "{code}");
-    }
-    // Those of cameras are refused by name.
-    let nef = refusal(changed(&[(259, SHORT, vec![34713])]));
-    assert!(nef.contains("34713 (a camera's raw data)"), "{nef}");
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Checksum, cancel: &CancelToken) -> anyhow::Result<()> {
     let what = format!("checksum {:?} {:?}", args.reading, args.raw.dtype);
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let done = resolve::for_each_input(&args.inputs, |path| {
-        let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
+        let source = resolve::open_for_work(path, &args.reading, &args.running, args.raw.dtype.as_deref())?;
         let name = || path.display().to_string();
         let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
         let answer = outcrop::checksum(&session.runtime, &*source, &region);

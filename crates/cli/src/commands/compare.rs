@@ -16,7 +16,7 @@ use crate::table;
 
 /// Prints how the images differ; an error of its own kind where they do.
 pub(crate) fn run(args: &Compare, cancel: &CancelToken) -> anyhow::Result<()> {
-    let open = |path| resolve::open(path, &args.reading, args.raw.dtype.as_deref());
+    let open = |path| resolve::open_for_work(path, &args.reading, &args.running, args.raw.dtype.as_deref());
     let (a, b) = (open(&args.a)?, open(&args.b)?);
     let region = |path: &std::path::Path, image: &Image| {
         let region = resolve::region(&args.reading, &args.running, image)

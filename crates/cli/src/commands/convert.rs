@@ -9,7 +9,7 @@ use crate::resolve::{self, Session};
 /// Writes the output.
 pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     let (raw, dtype) = resolve::types(&args.types, &args.reading)?;
-    let source = resolve::open(&args.input, &args.reading, raw)?;
+    let source = resolve::open_for_work(&args.input, &args.reading, &args.running, raw)?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     let mut output = resolve::output(&args.output, &args.target, &args.running, Some(&args.input))?;

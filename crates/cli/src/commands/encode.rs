@@ -52,7 +52,8 @@ fn pixels(
         let message = "an image is read from a file (standard input goes with --to original)";
         return Err(Error::Usage(message.into()).into());
     }
-    let source = resolve::open(&args.input, &args.reading, args.raw.dtype.as_deref())?;
+    let source =
+        resolve::open_for_work(&args.input, &args.reading, &args.running, args.raw.dtype.as_deref())?;
     let name = || args.input.display().to_string();
     let image = source.image();
     let region = resolve::region(&args.reading, &args.running, image).with_context(name)?;

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Histogram, cancel: &CancelToken) -> anyhow::Result<()> 
     let session = Session::begin(&args.running, cancel, &inputs, &what)?;
     let mut shown = 0;
     let done = resolve::for_each_input(&args.inputs, |path| {
-        let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
+        let source = resolve::open_for_work(path, &args.reading, &args.running, args.raw.dtype.as_deref())?;
         let image = source.image();
         let mask = resolve::mask(&args.validity, path, &args.reading, image)?;
         let options = MeasureOptions {

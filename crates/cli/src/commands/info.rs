@@ -180,6 +180,9 @@ fn metadata_json(image: &Image) -> Json {
         let other = m.other.iter().map(|(key, value)| (key.clone(), Json::from(value.clone())));
         object.insert("other".into(), Json::Object(other.collect()));
     }
+    if !m.notices.is_empty() {
+        object.insert("notices".into(), json!(m.notices));
+    }
     Json::Object(object)
 }
 
@@ -294,6 +297,9 @@ fn metadata(image: &Image, line: &mut impl FnMut(&str, &str)) {
     }
     for (key, value) in &m.other {
         line(key, value);
+    }
+    for notice in &m.notices {
+        line("notice", notice);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::table;
 /// Writes the image of means, or prints the mean of all valid samples.
 pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
     let (raw, dtype) = resolve::types(&args.types, &args.reading)?;
-    let source = resolve::open(&args.input, &args.reading, raw)?;
+    let source = resolve::open_for_work(&args.input, &args.reading, &args.running, raw)?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     let Some(path) = &args.output else {

@@ -124,6 +124,7 @@ fn open(args: &Preview, most: (u64, u64)) -> anyhow::Result<(Box<dyn Source>, Re
         options.expand_palette = true;
         source = open(&options)?;
     }
+    resolve::say_notices(&args.input, source.image(), &args.running);
     let mut region = resolve::region(&args.reading, &args.running, source.image())
         .with_context(|| args.input.display().to_string())?;
     region.resolve(source.image()).with_context(|| args.input.display().to_string())?;

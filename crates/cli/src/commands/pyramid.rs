@@ -8,7 +8,8 @@ use crate::resolve::{self, Session};
 
 /// Writes the output.
 pub(crate) fn run(args: &Pyramid, cancel: &CancelToken) -> anyhow::Result<()> {
-    let source = resolve::open(&args.input, &args.reading, args.raw.dtype.as_deref())?;
+    let source =
+        resolve::open_for_work(&args.input, &args.reading, &args.running, args.raw.dtype.as_deref())?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     let mut output = resolve::output(&args.output, &args.target, &args.running, Some(&args.input))?;

@@ -17,7 +17,7 @@ use crate::resolve::{self, Session};
 /// Writes the results, or prints them.
 pub(crate) fn run(args: &Reduce, cancel: &CancelToken) -> anyhow::Result<()> {
     let (raw, dtype) = resolve::types(&args.types, &args.reading)?;
-    let source = resolve::open(&args.input, &args.reading, raw)?;
+    let source = resolve::open_for_work(&args.input, &args.reading, &args.running, raw)?;
     let name = || args.input.display().to_string();
     let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
     match args.over {

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
     let mut plot = Plot::create(args.plot.as_deref(), args.overwrite, &args.inputs, &args.running)?;
     let mut shown = 0;
     let done = resolve::for_each_input(&args.inputs, |path| {
-        let source = resolve::open(path, &args.reading, args.raw.dtype.as_deref())?;
+        let source = resolve::open_for_work(path, &args.reading, &args.running, args.raw.dtype.as_deref())?;
         let image = source.image();
         let mask = resolve::mask(&args.validity, path, &args.reading, image)?;
         let mut options = MeasureOptions { mask: mask.get(), ..options(args) };

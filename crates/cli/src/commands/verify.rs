@@ -53,6 +53,8 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
     let alone = page.is_some() || level.is_some() || part;
     let (mut page, mut level) = (page.unwrap_or(0), level.unwrap_or(0));
     let mut planned = false;
+    // What cannot be read cannot be found sound.
+    let mut unread = None;
     loop {
         let source = resolve::open_at(
             path,
@@ -72,8 +74,10 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
         more += others;
         let image = source.image();
         if alone {
+            resolve::say_notices(path, image, &args.running);
             break;
         }
+        unread = image.metadata.notices.first().cloned();
         if level + 1 < image.levels.len() as u64 {
             level += 1;
         } else if page + 1 < image.pages.len() as u64 {
@@ -89,7 +93,7 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
         json::print(&json!({
             "schema": SCHEMA,
             "name": info::name(path),
-            "sound": found.is_empty(),
+            "sound": found.is_empty() && unread.is_none(),
             "bad_blocks": found.iter().map(bad_json).collect::<Vec<_>>(),
             "bad_blocks_not_listed": more,
         }))?;
@@ -107,6 +111,7 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
             writeln!(out, "{shown}: {error}")?;
         }
         match found.len() {
+            0 if unread.is_some() => {}
             0 => writeln!(out, "{shown}: sound")?,
             1 => writeln!(out, "{shown}: 1 bad block")?,
             n => writeln!(out, "{shown}: {n} bad blocks")?,
@@ -114,7 +119,10 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
     }
     let many = found.len();
     session.keep_bad(path, found, more);
-    Ok(Some(many))
+    match unread {
+        Some(why) => Err(Error::Format(why)).with_context(name),
+        None => Ok(Some(many)),
+    }
 }
 
 fn have(files: u64) -> &'static str {

@@ -113,12 +113,21 @@ impl BlockSpec {
         unpack::check(self)?;
         if self.is_subsampled() && (self.samples() != 3 || self.bits != [8; 3] || self.predictor != 1) {
             return Err(Error::Unsupported(format!(
-                "subsampled YCbCr of {:?} bits with predictor {}",
-                self.bits, self.predictor
+                "subsampled YCbCr of {} bits with predictor {}",
+                self.depths(),
+                self.predictor
             )));
         }
         predictor::check(self)?;
         codec::check(self, codec)
+    }
+
+    /// The depths of the samples in words, each once: a pixel may have 65,535 samples.
+    pub(super) fn depths(&self) -> String {
+        let mut depths = self.bits.clone();
+        depths.sort_unstable();
+        depths.dedup();
+        depths.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// The most memory that a [`CodecState`] takes for such blocks, in bytes.

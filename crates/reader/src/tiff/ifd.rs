@@ -284,13 +284,23 @@ impl TiffFile {
 
     /// Text up to the first NUL, read as UTF-8 or else as Latin-1, without blanks at its ends.
     pub(super) fn text(&self, entry: &Entry, most: u64) -> Result<String> {
-        let raw = self.raw(entry, most)?;
-        let text = raw.split(|&b| b == 0).next().unwrap_or_default();
-        let text = match std::str::from_utf8(text) {
-            Ok(text) => text.to_owned(),
-            Err(_) => text.iter().map(|&b| char::from(b)).collect(),
+        // Texts may have megabytes: they are cut where they are.
+        let mut raw = self.raw(entry, most)?;
+        raw.truncate(raw.iter().position(|&b| b == 0).unwrap_or(raw.len()));
+        let mut text = match String::from_utf8(raw) {
+            Ok(text) => text,
+            Err(bytes) => bytes.as_bytes().iter().map(|&b| char::from(b)).collect(),
         };
-        Ok(text.trim().to_owned())
+        text.truncate(text.trim_end().len());
+        text.drain(..text.len() - text.trim_start().len());
+        Ok(text)
+    }
+
+    /// The same of the first `bytes` bytes, for what a text begins with.
+    pub(super) fn text_head(&self, entry: &Entry, bytes: u64) -> Result<String> {
+        self.check(entry)?;
+        let size = value_bytes(entry.kind).unwrap_or(1);
+        self.text(&Entry { count: entry.count.min(bytes / size), ..*entry }, bytes)
     }
 }
 

@@ -9,10 +9,15 @@ use super::samples::Samples;
 use super::tags::{photometric_name, tag, tag_name};
 use super::{ome, pages, xml};
 
-/// Values of one tag that are kept, at most.
-const MOST: u64 = 16 << 20;
+/// Bytes of the description and of the colour profile that are kept, at most.
+const MOST_BYTES: u64 = 16 << 20;
+/// The same of GDAL's metadata, whose items each take several times their bytes; and of any other text.
+const MOST_ITEMS: u64 = 2 << 20;
+const MOST_TEXT: u64 = 64 << 10;
+/// Numbers of one tag that are kept, at most.
+const MOST_NUMBERS: u64 = 3 << 16;
 
-/// Reads what a directory says, and the nodata value of its channels (none or one for all).
+/// Reads what a directory says but for OME-XML, and the nodata value of its channels (none or one for all).
 pub(super) fn read(
     file: &TiffFile,
     dir: &Directory,
@@ -21,18 +26,20 @@ pub(super) fn read(
 ) -> (Metadata, Vec<Value>) {
     let mut tags = Tags { file, dir, unread: Vec::new() };
     let mut m = Metadata::default();
-    m.description = tags.text(tag::IMAGE_DESCRIPTION).filter(|text| !pages::is_ome(text));
-    m.ome_xml = ome_xml.map(str::to_owned);
+    let is_ome = dir.get(tag::IMAGE_DESCRIPTION).is_some_and(|entry| pages::describes_ome(file, entry));
+    if ome_xml.is_none() || !is_ome {
+        m.description = tags.text_of(tag::IMAGE_DESCRIPTION, MOST_BYTES);
+    }
     m.software = tags.text(tag::SOFTWARE);
     m.date_time = tags.text(tag::DATE_TIME);
     let along = [tag::X_RESOLUTION, tag::Y_RESOLUTION].map(|number| {
-        let values = tags.read(number, |f, e| f.floats(e, MOST))?;
+        let values = tags.read(number, |f, e| f.floats(e, MOST_NUMBERS))?;
         values.first().copied().filter(|v| v.is_finite() && *v > 0.0)
     });
     if let [Some(x), Some(y)] = along {
         m.resolution = Some(Resolution { x, y, unit: tags.code(tag::RESOLUTION_UNIT).unwrap_or(2) });
     }
-    m.icc = tags.read(tag::ICC_PROFILE, |f, e| f.raw(e, MOST));
+    m.icc = tags.read(tag::ICC_PROFILE, |f, e| f.raw(e, MOST_BYTES));
     m.photometric = Some(photometric_name(samples.photometric));
     m.photometric_code = Some(samples.photometric);
     m.extra_samples = tags.shorts(tag::EXTRA_SAMPLES).unwrap_or_default();
@@ -51,7 +58,7 @@ pub(super) fn read(
         let value = match number {
             tag::GEO_KEY_DIRECTORY => tags.shorts(number).map(GeoValue::Shorts),
             tag::GEO_ASCII_PARAMS => tags.text(number).map(GeoValue::Text),
-            _ => tags.read(number, |f, e| f.floats(e, MOST)).map(GeoValue::Doubles),
+            _ => tags.read(number, |f, e| f.floats(e, MOST_NUMBERS)).map(GeoValue::Doubles),
         };
         m.geo.extend(value.map(|value| (number, value)));
     }
@@ -65,7 +72,7 @@ pub(super) fn read(
         m.other.extend(tags.text(number).map(|text| (name.to_owned(), text)));
     }
     let channels = samples.channels() as usize;
-    if let Some(text) = tags.text(tag::GDAL_METADATA) {
+    if let Some(text) = tags.text_of(tag::GDAL_METADATA, MOST_ITEMS) {
         gdal_items(&text, channels, &mut m);
     }
     if m.channel_names.is_empty()
@@ -158,11 +165,15 @@ impl Tags<'_> {
     }
 
     fn text(&mut self, number: u16) -> Option<String> {
-        self.read(number, |f, e| f.text(e, MOST)).filter(|t| !t.is_empty())
+        self.text_of(number, MOST_TEXT)
+    }
+
+    fn text_of(&mut self, number: u16, most: u64) -> Option<String> {
+        self.read(number, |f, e| f.text(e, most)).filter(|t| !t.is_empty())
     }
 
     fn shorts(&mut self, number: u16) -> Option<Vec<u16>> {
-        let values = self.read(number, |f, e| f.uints(e, 3 << 16))?;
+        let values = self.read(number, |f, e| f.uints(e, MOST_NUMBERS))?;
         values.into_iter().map(|v| u16::try_from(v).ok()).collect()
     }
 

@@ -75,10 +75,8 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     if mask.is_some() && !options.mask {
         metadata.other.push(("mask".into(), "yes".into()));
     }
-    if pages.unread_planes > 0 {
-        let why = format!("{} (not strips without compression in one run)", pages.unread_planes);
-        metadata.other.push(("planes not read".into(), why));
-    }
+    metadata.ome_xml = pages.ome_xml;
+    metadata.notices = pages.notices;
     let absent = nodata.first().copied().unwrap_or(Value::Int(0));
     let (mut extent, mut dtype) = (layout.extent, samples.dtype);
     let palette = if options.expand_palette { palette(&file, &dir, &samples)? } else { None };

@@ -8,15 +8,16 @@ use std::collections::HashSet;
 
 use outcrop_core::{DataType, Error, Extent, LevelInfo, PageInfo, Result};
 
-use super::ifd::{Directory, TiffFile};
+use super::ifd::{Directory, Entry, TiffFile};
 use super::layout::Layout;
 use super::ome;
 use super::samples::Samples;
 use super::stack::Stack;
 use super::tags::tag;
 
-/// Text of a tag that is looked at, at most.
-const MOST_TEXT: u64 = 64 << 20;
+/// OME-XML that is read, at most, and bytes of a description that say what it is.
+const MOST_OME: u64 = 32 << 20;
+const HEAD: u64 = 4096;
 /// Bits of NewSubfileType.
 const REDUCED: u64 = 1;
 const MASK: u64 = 4;
@@ -26,8 +27,8 @@ pub(super) struct Pages {
     pub(super) pages: Vec<Page>,
     /// OME-XML of the file.
     pub(super) ome_xml: Option<String>,
-    /// Planes that the file claims behind its only directory and that are not read.
-    pub(super) unread_planes: u64,
+    /// What the file claims to have and that is not read: later planes of a stack, directories.
+    pub(super) notices: Vec<String>,
 }
 
 /// One page: where its directories lie and what `info` says of it.
@@ -52,10 +53,12 @@ struct Brief {
 /// Walks all directories of a file.
 ///
 /// # Errors
-/// [`Error::Format`] where a directory lies outside the file, a chain returns to an earlier directory, or directories
-/// overlap so much that reading them all is no bounded work. An image that cannot be read is no error here.
+/// [`Error::Format`] where the first directory is broken, a chain returns to an earlier directory, or directories
+/// overlap so much that reading them all is no bounded work. A later directory that is broken ends its chain, as in a file
+/// that was cut short, and is in the notices. An image that cannot be read is no error here.
 pub(super) fn read(file: &TiffFile) -> Result<Pages> {
-    let mut walk = Walk { file, seen: HashSet::new(), work: file.store.len().saturating_mul(16) };
+    let work = file.store.len().saturating_mul(16);
+    let mut walk = Walk { file, seen: HashSet::new(), work, broken: None };
     let mut pages: Vec<Page> = Vec::new();
     // The page of each directory of the main chain, for OME; and the SubIFDs, for after the main chain.
     let (mut page_of, mut sub_ifds) = (Vec::new(), Vec::new());
@@ -64,7 +67,7 @@ pub(super) fn read(file: &TiffFile) -> Result<Pages> {
     // Aperio's slides have their levels as tiled pages that do not say that they are reduced.
     let mut is_aperio = false;
     while next != 0 {
-        let dir = walk.directory(next, from)?;
+        let Some(dir) = walk.directory(next, from)? else { break };
         (next, from) = (dir.next, Some(dir.offset));
         let brief = walk.brief(&dir)?;
         if pages.is_empty() {
@@ -92,11 +95,16 @@ pub(super) fn read(file: &TiffFile) -> Result<Pages> {
         let label = (brief.subfile & REDUCED != 0).then(|| "reduced".to_owned());
         pages.push(Page::new(brief, label));
     }
-    let mut unread_planes = 0;
+    let mut notices = Vec::new();
     if page_of.len() == 1
         && let Some(stack) = Stack::read(file, &file.directory(file.first)?)
     {
-        unread_planes = stack.claimed - stack.planes;
+        if stack.planes < stack.claimed {
+            notices.push(format!(
+                "{} planes behind the first are not read (they are not strips without compression in one run)",
+                stack.claimed - stack.planes
+            ));
+        }
         let first = &pages[0];
         let (info, levels) = (first.info.clone(), first.levels.clone());
         for plane in 1..stack.planes {
@@ -117,13 +125,17 @@ pub(super) fn read(file: &TiffFile) -> Result<Pages> {
         }
         let mut next = offset;
         while next != 0 && !walk.seen.contains(&next) {
-            let dir = walk.directory(next, None)?;
+            let Some(dir) = walk.directory(next, None)? else { break };
             next = dir.next;
             let brief = walk.brief(&dir)?;
             if !pages[owner].takes(&brief, true) {
                 pages.push(Page::new(brief, Some(format!("SubIFD of page {owner}"))));
             }
         }
+    }
+    if let Some((why, others)) = walk.broken {
+        let more = if others > 0 { format!(", nor are {others} others") } else { String::new() };
+        notices.push(format!("{why}: it and what it leads to are not read{more}"));
     }
     if let Some(xml) = &ome_xml {
         let labels = ome::labels(xml, page_of.len());
@@ -138,7 +150,7 @@ pub(super) fn read(file: &TiffFile) -> Result<Pages> {
         page.levels[1..].sort_by_key(|l| std::cmp::Reverse(area(&l.1)));
         page.info.levels = page.levels.len() as u64;
     }
-    Ok(Pages { pages, ome_xml, unread_planes })
+    Ok(Pages { pages, ome_xml, notices })
 }
 
 impl Page {
@@ -195,24 +207,36 @@ impl Brief {
     }
 }
 
-/// The state of the walk: what was seen, and how much more may be read.
+/// The state of the walk: what was seen, how much more may be read, and what is wrong with the first directory that is
+/// broken and how many others are.
 struct Walk<'a> {
     file: &'a TiffFile,
     seen: HashSet<u64>,
     work: u64,
+    broken: Option<(String, u64)>,
 }
 
 impl Walk<'_> {
-    fn directory(&mut self, offset: u64, from: Option<u64>) -> Result<Directory> {
+    /// A directory; `None` for a broken one that is not the file's first.
+    fn directory(&mut self, offset: u64, from: Option<u64>) -> Result<Option<Directory>> {
         if !self.seen.insert(offset) {
             return Err(Error::Format(format!(
                 "the chain of directories returns to byte {offset} (from the directory at byte {})",
                 from.unwrap_or(offset)
             )));
         }
-        let dir = self.file.directory(offset)?;
+        let dir = match self.file.directory(offset) {
+            Err(Error::Format(why)) if offset != self.file.first => {
+                match &mut self.broken {
+                    Some((_, others)) => *others += 1,
+                    first => *first = Some((why, 0)),
+                }
+                return Ok(None);
+            }
+            dir => dir?,
+        };
         self.charge(&dir, dir.bytes)?;
-        Ok(dir)
+        Ok(Some(dir))
     }
 
     /// Sound directories and their arrays lie apart, so that all of them together are no longer than the file.
@@ -249,18 +273,18 @@ impl Walk<'_> {
 
 /// The first directory's description, where it is OME-XML.
 fn ome_of(file: &TiffFile, dir: &Directory) -> Option<String> {
-    let text = file.text(dir.get(tag::IMAGE_DESCRIPTION)?, MOST_TEXT).ok()?;
-    is_ome(&text).then_some(text)
+    let entry = dir.get(tag::IMAGE_DESCRIPTION).filter(|entry| describes_ome(file, entry))?;
+    file.text(entry, MOST_OME).ok()
 }
 
 /// Whether the first directory's description is Aperio's.
 fn describes_aperio(file: &TiffFile, dir: &Directory) -> bool {
-    let text = dir.get(tag::IMAGE_DESCRIPTION).and_then(|entry| file.text(entry, MOST_TEXT).ok());
+    let text = dir.get(tag::IMAGE_DESCRIPTION).and_then(|entry| file.text_head(entry, HEAD).ok());
     text.is_some_and(|text| text.starts_with("Aperio "))
 }
 
 /// Whether a description is OME-XML.
-pub(super) fn is_ome(text: &str) -> bool {
-    let head: String = text.chars().take(4096).collect();
-    head.trim_start().starts_with('<') && (head.contains("<OME") || head.contains(":OME"))
+pub(super) fn describes_ome(file: &TiffFile, description: &Entry) -> bool {
+    let head = file.text_head(description, HEAD).unwrap_or_default();
+    head.starts_with('<') && (head.contains("<OME") || head.contains(":OME"))
 }

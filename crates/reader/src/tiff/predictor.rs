@@ -14,7 +14,7 @@ pub(super) fn check(spec: &BlockSpec) -> Result<()> {
         0 | 1 => Ok(()),
         2 if equal => Ok(()),
         3 if equal && matches!(spec.bits[0], 16 | 24 | 32 | 64) && spec.dtype.is_float() => Ok(()),
-        p => Err(Error::Unsupported(format!("predictor {p} with {:?} bits of {}", spec.bits, spec.dtype))),
+        p => Err(Error::Unsupported(format!("predictor {p} with {} bits of {}", spec.depths(), spec.dtype))),
     }
 }
 

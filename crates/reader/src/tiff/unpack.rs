@@ -23,8 +23,10 @@ pub(super) fn check(spec: &BlockSpec) -> Result<()> {
     });
     if !sound || !matches!(spec.sample_format, 1..=4) {
         return Err(Error::Unsupported(format!(
-            "samples of {:?} bits, format {}, as {}",
-            spec.bits, spec.sample_format, spec.dtype
+            "samples of {} bits, format {}, as {}",
+            spec.depths(),
+            spec.sample_format,
+            spec.dtype
         )));
     }
     Ok(())

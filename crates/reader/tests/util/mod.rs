@@ -1,6 +1,8 @@
 //! Reading an image whole, the slow way that is easy to believe.
 #![allow(dead_code)]
 
+pub(crate) mod tiff;
+
 use outcrop_core::{Channels, Rect, Request, Result, Scratch, Source, with_pixels};
 
 /// The samples of a request as little-endian bytes in C order (rows, columns, channels).

@@ -16,12 +16,13 @@ pub(in super::super) struct Buffers {
 
 /// What an image codec demands of the page.
 pub(in super::super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
+    use DataType::*;
     let depth = spec.bits[0];
+    // These images have no sign, JPEG 2000 apart: where SampleFormat says that samples have one, their bits are taken as they are.
     let types: &[DataType] = match codec {
-        Codec::Jpeg | Codec::OldJpeg | Codec::WebP => &[DataType::U8],
-        Codec::Png => &[DataType::U8, DataType::U16],
-        Codec::Jpeg2000 => &[DataType::U8, DataType::U16, DataType::I8, DataType::I16],
-        Codec::JpegXl => &[DataType::U8, DataType::U16, DataType::F32],
+        Codec::Jpeg | Codec::OldJpeg | Codec::WebP => &[U8, I8],
+        Codec::Png | Codec::Jpeg2000 => &[U8, U16, I8, I16],
+        Codec::JpegXl => &[U8, U16, I8, I16, F32],
         Codec::SgiLog | Codec::SgiLog24 => return logluv::check(spec),
         _ => return lerc::check(spec),
     };
@@ -33,7 +34,7 @@ pub(in super::super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
                  baseline and progressive, are read"
             )));
         }
-        return Err(Error::Unsupported(format!("{codec:?} of {:?} bits as {}", spec.bits, spec.dtype)));
+        return Err(Error::Unsupported(format!("{codec:?} of {} bits as {}", spec.depths(), spec.dtype)));
     }
     Ok(())
 }
@@ -63,7 +64,7 @@ pub(in super::super) fn decode(
         Codec::JpegXl => super::jxl::decode(spec, stored, shape, out),
         Codec::Lerc => lerc::decode(spec, stored, shape, contexts, out),
         Codec::SgiLog | Codec::SgiLog24 => {
-            logluv::decode(spec, codec, stored, shape, &mut contexts.image.image, out)
+            logluv::decode(codec, stored, shape, &mut contexts.image.image, out)
         }
         _ => Err(Error::Unsupported(format!("TIFF compression {}", spec.compression))),
     }
@@ -185,13 +186,38 @@ mod tests {
         bytes.iter().flat_map(|&v| (u16::from(v) * 257).to_ne_bytes()).collect()
     }
 
-    /// `arange(117, dtype='i2').reshape(9, 13) * 500 - 29000`, by OpenJPEG without loss.
+    /// `arange(117, dtype='i2').reshape(9, 13) * 500 - 29000`, by OpenJPEG without loss; and `* 30 - 1700`, of 12 bits.
     #[test]
     #[cfg(feature = "jpeg2000")]
     fn signed_jpeg2000_keeps_its_sign() {
-        let found = decode(34712, 1, 1, DataType::I16, 9, include_bytes!("testdata/gray_i16.j2k")).unwrap();
-        let want: Vec<u8> = (0..117i32).flat_map(|i| ((i * 500 - 29000) as i16).to_ne_bytes()).collect();
-        assert_eq!(found, want);
+        let i12 = include_bytes!("testdata/gray_i12.j2k");
+        for (stored, step, start) in
+            [(&include_bytes!("testdata/gray_i16.j2k")[..], 500, -29000), (i12, 30, -1700)]
+        {
+            let found = decode(34712, 1, 1, DataType::I16, 9, stored).unwrap();
+            let want: Vec<u8> = (0..117).flat_map(|i| ((i * step + start) as i16).to_ne_bytes()).collect();
+            assert_eq!(found, want);
+        }
+    }
+
+    /// tifffile and GDAL take the bits of a JPEG's samples as they are, and tifffile those of the others.
+    #[test]
+    fn samples_without_a_sign_keep_their_bits_where_the_page_gives_them_one() {
+        use DataType::*;
+        type Case = (u16, u16, usize, [DataType; 2], &'static [u8], bool);
+        let all: [Case; 6] = [
+            (7, 1, 1, [U8, I8], include_bytes!("testdata/gray.jpg"), true),
+            (34933, 2, 3, [U8, I8], include_bytes!("testdata/rgb.png"), cfg!(feature = "png")),
+            (50001, 2, 3, [U8, I8], include_bytes!("testdata/rgb.webp"), cfg!(feature = "webp")),
+            (34712, 2, 3, [U8, I8], include_bytes!("testdata/rgb.j2k"), cfg!(feature = "jpeg2000")),
+            (34712, 1, 1, [U16, I16], include_bytes!("testdata/gray16.jp2"), cfg!(feature = "jpeg2000")),
+            (50002, 2, 3, [U8, I8], include_bytes!("testdata/rgb.jxl"), cfg!(feature = "jxl")),
+        ];
+        for (compression, photometric, samples, types, stored, _) in all.into_iter().filter(|case| case.5) {
+            let [plain, signed] =
+                types.map(|dtype| decode(compression, photometric, samples, dtype, 9, stored).unwrap());
+            assert_eq!(plain, signed, "codec {compression}, {types:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::image::{Shape, nearest};
 /// is undone, others (33003 stores YCbCr) are not.
 pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u8]) -> Result<()> {
     let broken = |e: hayro_jpeg2000::error::DecodeError| Error::Format(format!("jpeg 2000: {e}"));
-    Size::of(stored)?.admit(shape)?;
+    let size = Size::of(stored)?;
+    size.admit(shape)?;
     let settings = DecodeSettings { resolve_palette_indices: false, strict: true, target_resolution: None };
     let image = Image::new(stored, &settings).map_err(broken)?;
     let (width, height) = (image.width(), image.height());
@@ -19,14 +20,6 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
     let decoded = image.decode(&mut context).map_err(broken)?;
     let components = decoded.components();
     shape.admit("jpeg 2000", width.into(), height.into(), components.len() as u64)?;
-    // The crate shifts every component up by half its range, signed ones too.
-    let bits = spec.bits[0].min(16);
-    let (shift, largest) = if spec.dtype.is_signed_integer() {
-        (1 << (bits - 1), (1 << (bits - 1)) - 1)
-    } else {
-        (0, (1 << bits) - 1)
-    };
-    let smallest = -shift;
     for (c, component) in components.iter().enumerate() {
         let samples = component.samples();
         if u32::from(component.bit_depth()) > 8 * shape.bytes as u32
@@ -39,6 +32,10 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
                 spec.bits[0]
             )));
         }
+        // The crate shifts every component up by half its range, signed ones too.
+        let range = 1i32 << component.bit_depth().max(1);
+        let shift = if size.is_signed(c) { range / 2 } else { 0 };
+        let (smallest, largest) = (-shift, range - shift - 1);
         let sample = |v: f32| (nearest(v) as i32).saturating_sub(shift).clamp(smallest, largest);
         let rows = samples.chunks_exact(width as usize).zip(out.chunks_exact_mut(shape.row_bytes()));
         for (from, to) in rows {
@@ -79,6 +76,11 @@ impl<'a> Size<'a> {
         let pair = |k: usize| [number(&segment[8 * k..8 * k + 4]), number(&segment[8 * k + 4..8 * k + 8])];
         let components = number(&segment[32..34]);
         Ok(Size { end: pair(0), start: pair(1), tile: pair(2), first_tile: pair(3), components, stream })
+    }
+
+    /// Whether the samples of a component have a sign, whatever the page says of them.
+    fn is_signed(&self, component: usize) -> bool {
+        self.stream.get(42 + 3 * component).is_some_and(|depth| depth & 0x80 != 0)
     }
 
     /// Checks the size, the components, and the numbers of tiles and precincts.

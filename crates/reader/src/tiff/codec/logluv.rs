@@ -1,13 +1,15 @@
-//! SGI LogLuv (34676): 16-bit log luminance, or 32-bit luminance and chroma, in byte planes of runs.
+//! SGI LogLuv (34676): 16-bit log luminance, or 32-bit luminance and chroma, in byte planes of runs; and its 24-bit form
+//! (34677), which has no runs. LogL is the same under either code.
 //!
 //! Handed out as libtiff does by default for 16-bit samples: L as its 16-bit code, u' and v' times 2^15, after Ward,
-//! "The LogLuv encoding for full-gamut, high-dynamic range images" (1998). The 24-bit form (34677) is refused.
+//! "The LogLuv encoding for full-gamut, high-dynamic range images" (1998).
 
 use outcrop_core::{DataType, Error, Result};
 
 use super::super::block::BlockSpec;
 use super::Codec;
 use super::image::Shape;
+use super::luv24;
 
 /// Chroma codes per unit of u' or v'.
 const CHROMA_SCALE: f64 = 410.0;
@@ -19,32 +21,40 @@ pub(super) fn check(spec: &BlockSpec) -> Result<()> {
         32845 => spec.samples() == 3,
         _ => false,
     };
-    if spec.compression != 34676 || !samples_fit || !matches!(spec.dtype, DataType::I16 | DataType::U16) {
+    if !samples_fit || !matches!(spec.dtype, DataType::I16 | DataType::U16) {
         return Err(Error::Unsupported(format!(
             "SGI LogLuv with compression {}, photometric {} and {} samples of {} ({})",
             spec.compression,
             spec.photometric,
             spec.samples(),
             spec.dtype,
-            "only 34676 with LogL or LogLuv of 16 bits"
+            "only LogL or LogLuv of 16 bits"
         )));
     }
     Ok(())
 }
 
-/// Decodes rows of runs: of each row first the highest bytes of all pixels, then the next ones.
+/// Decodes rows of 24-bit pixels, or of runs: of each row first the highest bytes of all pixels, then the next ones.
 pub(super) fn decode(
-    spec: &BlockSpec,
     codec: Codec,
     stored: &[u8],
     shape: Shape,
     codes: &mut Vec<u8>,
     out: &mut [u8],
 ) -> Result<()> {
-    if codec != Codec::SgiLog {
-        return check(spec);
-    }
     let width = shape.width as usize;
+    let ends_early = |y: usize| {
+        Error::Format(format!("the block ends early: {codec:?} gave {y} rows, expected {}", shape.rows))
+    };
+    if codec == Codec::SgiLog24 && shape.samples == 3 {
+        let mut pixels = stored.chunks_exact(3);
+        for (i, out) in out.chunks_exact_mut(6).enumerate() {
+            let code = pixels.next().ok_or_else(|| ends_early(i / width.max(1)))?;
+            let samples = luv24::pixel([code[0], code[1], code[2]]);
+            out.copy_from_slice(bytemuck::bytes_of(&samples));
+        }
+        return Ok(());
+    }
     let planes = if shape.samples == 1 { 2 } else { 4 };
     // Four bytes a pixel, the lowest first.
     codes.clear();
@@ -52,9 +62,7 @@ pub(super) fn decode(
     let mut input = stored.iter().copied();
     for (y, row) in out.chunks_exact_mut(shape.row_bytes()).enumerate() {
         for plane in (0..planes).rev() {
-            read_plane(&mut input, codes, plane).ok_or_else(|| {
-                Error::Format(format!("the block ends early: SgiLog gave {y} rows, expected {}", shape.rows))
-            })?;
+            read_plane(&mut input, codes, plane).ok_or_else(|| ends_early(y))?;
         }
         for (code, pixel) in codes.chunks_exact(4).zip(row.chunks_exact_mut(2 * shape.samples)) {
             let code = u32::from_le_bytes([code[0], code[1], code[2], code[3]]);

@@ -15,6 +15,7 @@ mod jxl;
 mod lerc;
 mod lerc_bits;
 mod logluv;
+mod luv24;
 #[cfg(feature = "lzma")]
 mod lzma;
 mod lzw;
@@ -168,7 +169,7 @@ impl Codec {
     /// Whether FillOrder 2 reverses the stored bytes, as in libtiff: those of JPEG and of what it does not know keep their
     /// own order.
     pub(super) fn reverses_bits(self) -> bool {
-        !self.is_image() || matches!(self, Codec::Lerc | Codec::WebP | Codec::SgiLog)
+        !self.is_image() || matches!(self, Codec::Lerc | Codec::WebP | Codec::SgiLog | Codec::SgiLog24)
     }
 }
 
@@ -192,8 +193,8 @@ pub(super) fn check(spec: &BlockSpec, codec: Codec) -> Result<()> {
     };
     if spec.bits.iter().any(|&b| b != demanded) {
         return Err(Error::Unsupported(format!(
-            "{:?} bits with {codec:?}, which holds {demanded}",
-            spec.bits
+            "{} bits with {codec:?}, which holds {demanded}",
+            spec.depths()
         )));
     }
     if codec == Codec::Group3 && spec.t4_options & 2 != 0 {
