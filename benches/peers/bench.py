@@ -87,6 +87,7 @@ class Bench:
         self.args, self.folder, self.rows, self.starts = args, folder, [], {}
         #: Runs of outcrop that were held against their plan, and where one of them, or an answer, was wrong.
         self.held, self.faults = 0, []
+        self.warmed = set()
         self.saved = os.path.join(folder, f"results-{args.size}-{args.runs}.pickle")
         if args.resume and os.path.exists(self.saved):
             with open(self.saved, "rb") as f:
@@ -102,12 +103,15 @@ class Bench:
         return not only or only in work or fnmatch.fnmatch(work, only)
 
     def need(self, *names):
-        """Makes data that is not there yet, and reads it, so that it is in the page cache. Its paths."""
+        """Makes data that is not there yet, and has it in the page cache as reading it from disk leaves it. Its paths."""
         missing = [n for n in names if not os.path.exists(self.path(n))]
         if missing:
             subprocess.check_call([sys.executable, os.path.join(HERE, "data.py"), self.folder, str(self.side), *missing])
         for name in names:
             if os.path.isfile(self.path(name)):
+                if name not in self.warmed:
+                    evict(self.path(name))
+                    self.warmed.add(name)
                 read_all(self.path(name))
         return [self.path(n) for n in names]
 

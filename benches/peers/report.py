@@ -150,7 +150,8 @@ def document(b):
         f"{versions(OUTCROP)}. Commit {commit(ROOT)}.", "",
         f"Images are photograph-like: {n:,} x {n:,} x 3 of u8 (`u8x3`, and every TIFF that says no type), {n // 4:,} x {n:,} x 8 of u16 "
         f"(`u16x8`), {n:,} x {n:,} of f32. TIFFs have tiles of 512 x 512 and predictor 2 where the codec takes one.", "",
-        "- The page cache is warm except where a work is called *cold*: its input was then taken out of the page cache before each run.",
+        "- The page cache is warm, as reading each input from disk once, in order, leaves it; except where a work is called *cold*: its "
+        "input was then taken out of the page cache before each run.",
         "- Times are medians of whole processes. A peer that took more than 1.5 times the fastest peer's time in its first run was not run "
         "again. *libvips*, *gdal*, *numpy* and *dask* are the current libraries from PyPI under a Python interpreter "
         "(`benches/peers/work.py`), *(Debian)* are the distribution's command-line programs.",
