@@ -215,7 +215,7 @@ pub(super) fn scratch_bytes(spec: &BlockSpec, codec: Codec, out: u64) -> u64 {
         #[cfg(feature = "lzma")]
         Codec::Lzma => lzma::MEMORY_BYTES,
         Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
-            8 * (u64::from(spec.width) * spec.samples() as u64 + 16)
+            8 * (u64::from(spec.width) * spec.samples() as u64 + 32)
         }
         // Whole images and their coefficients, inside the libraries.
         Codec::Jpeg | Codec::OldJpeg => image.saturating_mul(6).saturating_add(2 << 20),
@@ -258,7 +258,7 @@ pub(super) fn decode(
             thunder::decode(stored, out, out.len() / rows.max(1) as usize, spec.width as usize)?
         }
         Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
-            let mut decoder = ccitt::Decoder::new(spec, codec, stored.iter().copied(), &mut contexts.ccitt)?;
+            let mut decoder = ccitt::Decoder::new(spec, codec, stored, &mut contexts.ccitt)?;
             let row_bytes = out.len() / rows.max(1) as usize;
             for row in out.chunks_exact_mut(row_bytes.max(1)) {
                 decoder.row(row)?;
