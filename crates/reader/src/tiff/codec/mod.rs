@@ -14,6 +14,7 @@ mod jpeg2000;
 mod jxl;
 mod lerc;
 mod lerc_bits;
+mod lerc_tiles;
 mod logluv;
 #[cfg(feature = "lzma")]
 mod lzma;
@@ -180,6 +181,7 @@ pub(super) struct Contexts {
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     ccitt: ccitt::Lines,
     image: image::Buffers,
+    lerc: lerc::Buffers,
 }
 
 /// What a byte codec demands of the page.
