@@ -3,22 +3,23 @@
 //! time, so that neighbours on a busy machine disturb little.
 //!
 //! `cargo bench -p outcrop-benches --bench codecs [FILTER]`. Both sides keep their contexts and buffers from block to block.
-//! JPEG 2000, JPEG XL, LERC and lossy WebP have no encoder here: `OUTCROP_PYTHON` names a Python with imagecodecs, and they
-//! are left out without it.
+//! JPEG 2000, JPEG XL, LERC, CCITT and lossy WebP have no encoder here: `OUTCROP_PYTHON` names a Python with imagecodecs and
+//! Pillow, and they are left out without it. It also times liblerc, libtiff and imagecodecs' own decoders on the same bytes.
 
 use std::hint::black_box;
-use std::io::{Cursor, Read, Write};
-use std::process::{Command, Stdio};
+use std::io::{Cursor, Read};
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use outcrop_core::DataType;
 use outcrop_reader::tiff::block::{BlockSpec, CodecState};
 
 mod blocks;
 mod cpu_time;
+mod python;
 use blocks::{KINDS, Kind, SIDE, differences, pixels, spec, weezl_decode};
 use cpu_time::CpuTime;
+use python::{Python, by_python};
 
 /// A classic TIFF of one strip.
 fn file(spec: &BlockSpec, stored: &[u8]) -> Vec<u8> {
@@ -60,24 +61,30 @@ fn file(spec: &BlockSpec, stored: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Measures one block three ways. `library` decodes the stored bytes into its argument.
-fn measure(
-    c: &mut Criterion<CpuTime>,
+/// What a block is measured in: ours first, then whatever else decodes the same bytes.
+struct Measured<'a> {
+    group: BenchmarkGroup<'a, CpuTime>,
+    /// What ours gave.
+    samples: Vec<u8>,
+}
+
+/// Measures one block in ours and, where it has the codec, in the `tiff` crate.
+fn ours<'a>(
+    c: &'a mut Criterion<CpuTime>,
     name: &str,
     kind: Kind,
     spec: &BlockSpec,
     stored: &[u8],
-    mut library: impl FnMut(&mut [u8]),
-) {
+) -> Measured<'a> {
     let mut group = c.benchmark_group(format!("{name} {}", kind.0));
     let bytes = SIDE * SIDE * kind.1 * kind.2.bytes();
     group.throughput(Throughput::Bytes(bytes as u64));
-    let (mut out, mut state) = (vec![0; bytes], CodecState::default());
+    let (mut samples, mut state) = (vec![0; bytes], CodecState::default());
+    spec.decode(stored, SIDE as u32, &mut state, &mut samples).unwrap();
+    let mut out = samples.clone();
     group.bench_function("ours", |b| {
         b.iter(|| spec.decode(black_box(stored), SIDE as u32, &mut state, &mut out).unwrap());
     });
-    let mut there = vec![0; bytes];
-    group.bench_function("library", |b| b.iter(|| library(black_box(&mut there))));
     let file = file(spec, stored);
     let mut theirs = vec![0; bytes];
     let read = |theirs: &mut [u8]| -> tiff::TiffResult<tiff::decoder::Decoder<Cursor<&[u8]>>> {
@@ -85,13 +92,43 @@ fn measure(
         decoder.read_chunk_bytes(0, theirs)?;
         Ok(decoder)
     };
-    // Not every codec is one of the crate's.
     if let Ok(mut decoder) = read(&mut theirs) {
         group.bench_function("tiff crate", |b| {
             b.iter(|| decoder.read_chunk_bytes(0, black_box(&mut theirs)).unwrap());
         });
     }
-    group.finish();
+    Measured { group, samples }
+}
+
+impl Measured<'_> {
+    /// Beside a plain library call, which decodes into its argument.
+    fn library(mut self, mut decode: impl FnMut(&mut [u8])) -> Self {
+        let mut there = vec![0; self.samples.len()];
+        self.group.bench_function("library", |b| b.iter(|| decode(black_box(&mut there))));
+        self
+    }
+
+    /// Beside a library that Python calls: `decode` is an expression in the stored bytes `b` of `blocks` such blocks. It
+    /// must give the same samples.
+    fn python(mut self, name: &str, decode: &str, stored: &[u8], blocks: u32) -> Self {
+        let samples = self.samples.repeat(blocks as usize);
+        let Some((mut python, theirs)) = Python::start(decode, stored, samples.len()) else { return self };
+        assert!(theirs == samples, "{name}: {decode} gives other samples");
+        self.group.bench_function(name, |b| b.iter_custom(|n| python.time(n) / blocks));
+        self
+    }
+}
+
+/// Measures one block three ways. `library` decodes the stored bytes into its argument.
+fn measure(
+    c: &mut Criterion<CpuTime>,
+    name: &str,
+    kind: Kind,
+    spec: &BlockSpec,
+    stored: &[u8],
+    library: impl FnMut(&mut [u8]),
+) {
+    ours(c, name, kind, spec, stored).library(library);
 }
 
 fn byte_codecs(c: &mut Criterion<CpuTime>) {
@@ -179,27 +216,6 @@ fn image_codecs(c: &mut Criterion<CpuTime>) {
     });
 }
 
-/// A block encoded by imagecodecs: `encode` is an expression in the pixels `a`. `None` where there is no such Python.
-fn by_imagecodecs(encode: &str, plain: &[u8], (_, samples, dtype): Kind) -> Option<Vec<u8>> {
-    let python = std::env::var_os("OUTCROP_PYTHON")?;
-    let code = format!(
-        "import sys, numpy as n, imagecodecs as c\n\
-         a = n.frombuffer(sys.stdin.buffer.read(), '{}').reshape({SIDE}, {SIDE}, {samples}).squeeze()\n\
-         sys.stdout.buffer.write({encode})",
-        dtype.name()
-    );
-    let mut child = Command::new(python)
-        .args(["-c", &code])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().expect("it is piped").write_all(plain).unwrap();
-    let done = child.wait_with_output().unwrap();
-    assert!(done.status.success(), "imagecodecs: {encode}");
-    Some(done.stdout)
-}
-
 /// Codecs whose blocks others must make.
 fn foreign_codecs(c: &mut Criterion<CpuTime>) {
     for kind in KINDS {
@@ -208,76 +224,139 @@ fn foreign_codecs(c: &mut Criterion<CpuTime>) {
             ("jpeg 2000 lossless", "c.jpeg2k_encode(a, reversible=True, codecformat='j2k')"),
             ("jpeg 2000 40 dB", "c.jpeg2k_encode(a, level=40, codecformat='j2k')"),
         ] {
-            let Some(stored) = by_imagecodecs(encode, &plain, kind) else { continue };
+            let Some(stored) = by_python(encode, &plain, kind) else { continue };
             measure(c, name, kind, &spec(34_712, 1, kind), &stored, |out| {
                 let settings = hayro_jpeg2000::DecodeSettings::default();
                 let image = hayro_jpeg2000::Image::new(&stored, &settings).unwrap();
                 let mut context = hayro_jpeg2000::DecoderContext::default();
-                out[0] = image.decode(&mut context).unwrap().components().len() as u8;
+                let decoded = image.decode(&mut context).unwrap();
+                // It gives bytes, or f32.
+                if kind.2 == DataType::U8 {
+                    decoded.store_u8_into(out);
+                } else {
+                    out[0] = decoded.components().len() as u8;
+                }
             });
         }
         for (name, encode) in [
             ("jpeg xl lossless", "c.jpegxl_encode(a, lossless=True, effort=3)"),
             ("jpeg xl lossy", "c.jpegxl_encode(a, distance=1.0, effort=3)"),
         ] {
-            let Some(stored) = by_imagecodecs(encode, &plain, kind) else { continue };
+            let Some(stored) = by_python(encode, &plain, kind) else { continue };
             measure(c, name, kind, &spec(50_002, 1, kind), &stored, |out| {
                 let pool = jxl_oxide::JxlThreadPool::none();
                 let image = jxl_oxide::JxlImage::builder().pool(pool).read(&stored[..]).unwrap();
                 out[0] = image.render_frame(0).unwrap().image_all_channels().channels() as u8;
             });
         }
-        // No other decoder in Rust: the limit is a copy.
-        if let Some(stored) = by_imagecodecs("c.lerc_encode(a)", &plain, kind) {
-            let mut lerc = spec(34_887, 1, kind);
-            lerc.lerc_parameters = vec![4, 0];
-            measure(c, "lerc", kind, &lerc, &stored, |out| out.copy_from_slice(&plain));
-        }
     }
     let kind = KINDS[0];
     let plain = pixels(kind);
-    if let Some(stored) = by_imagecodecs("c.webp_encode(a, level=90)", &plain, kind) {
+    if let Some(stored) = by_python("c.webp_encode(a, level=90)", &plain, kind) {
         measure(c, "webp lossy", kind, &spec(50_001, 1, kind), &stored, |out| {
             image_webp::WebPDecoder::new(Cursor::new(&stored)).unwrap().read_image(out).unwrap();
         });
     }
 }
 
-/// PackBits of rows with runs, as drawings have them; the limit is a copy.
-fn packbits(c: &mut Criterion<CpuTime>) {
-    let kind = KINDS[0];
-    let mut stored = Vec::new();
-    let mut plain = Vec::new();
-    for i in 0..SIDE * SIDE * 3 / 48 {
-        stored.extend([15].into_iter().chain((0..16).map(|k| (i * 7 + k * k) as u8)));
-        plain.extend((0..16).map(|k| (i * 7 + k * k) as u8));
-        stored.extend([(1 - 32i8) as u8, i as u8]);
-        plain.extend([i as u8; 32]);
+/// LERC, without loss and within an error, beside liblerc.
+fn lerc(c: &mut Criterion<CpuTime>) {
+    for (kind, error) in [
+        (KINDS[0], 2.0),
+        (KINDS[1], 10.0),
+        (("f32", 1, DataType::F32), 0.01),
+        (("f64", 1, DataType::F64), 0.01),
+    ] {
+        let plain = pixels(kind);
+        for (name, encode) in [
+            ("lerc lossless", "c.lerc_encode(a, version=4)".into()),
+            ("lerc", format!("c.lerc_encode(a, level={error})")),
+        ] {
+            let Some(stored) = by_python(&encode, &plain, kind) else { continue };
+            let mut lerc = spec(34_887, 1, kind);
+            lerc.lerc_parameters = vec![4, 0];
+            ours(c, name, kind, &lerc, &stored).python("liblerc", "c.lerc_decode(b, out=o)", &stored, 1);
+        }
     }
-    measure(c, "packbits", kind, &spec(32_773, 1, kind), &stored, |out| out.copy_from_slice(&plain));
 }
 
-/// Group 4, black and white: throughput is in samples, a byte each.
-fn fax_codec(c: &mut Criterion<CpuTime>) {
+/// PackBits of rows with runs, as drawings have them, and of short runs and literals of any length.
+fn packbits(c: &mut Criterion<CpuTime>) {
+    let kind = KINDS[0];
+    let mut noise = 1u64;
+    let mut random = || {
+        noise = noise.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (noise >> 40) as usize
+    };
+    for (name, mixed) in [("packbits", false), ("packbits mixed", true)] {
+        let (mut stored, mut plain) = (Vec::new(), Vec::new());
+        while plain.len() < SIDE * SIDE * 3 {
+            let left = SIDE * SIDE * 3 - plain.len();
+            let (literals, run) = if mixed { (1 + random() % 12, 2 + random() % 9) } else { (16, 32) };
+            let literals = literals.min(left);
+            stored.push(literals as u8 - 1);
+            let bytes: Vec<u8> = (0..literals).map(|_| random() as u8).collect();
+            stored.extend(&bytes);
+            plain.extend(bytes);
+            let run = run.min(left - literals);
+            if run > 1 {
+                stored.extend([(257 - run) as u8, run as u8]);
+                plain.resize(plain.len() + run, run as u8);
+            } else if run == 1 {
+                stored.extend([0, 1]);
+                plain.push(1);
+            }
+        }
+        ours(c, name, kind, &spec(32_773, 1, kind), &stored).python(
+            "imagecodecs",
+            "c.packbits_decode(b, out=o)",
+            &stored,
+            1,
+        );
+    }
+}
+
+/// CCITT codecs, black and white: throughput is in samples, a byte each.
+fn fax_codecs(c: &mut Criterion<CpuTime>) {
     let kind = ("1 bit", 1, DataType::U8);
     let black = |x: usize, y: usize| (x / 7 + y / 11).is_multiple_of(3) || (x * y).is_multiple_of(97);
-    let mut encoder = fax::encoder::Encoder::new(fax::VecWriter::new());
-    for y in 0..SIDE {
-        let row = (0..SIDE).map(|x| if black(x, y) { fax::Color::Black } else { fax::Color::White });
-        encoder.encode_line(row, SIDE as u32).unwrap();
-    }
-    let stored = encoder.finish().unwrap().finish();
-    let mut group4 = spec(4, 1, kind);
-    (group4.bits, group4.photometric) = (vec![1], 0);
-    measure(c, "group 4", kind, &group4, &stored, |out| {
-        let mut rows = out.chunks_mut(SIDE);
-        fax::decoder::decode_g4(stored.iter().copied(), SIDE as u32, Some(SIDE as u32), |changes| {
-            let Some(row) = rows.next() else { return };
+    let plain: Vec<u8> = (0..SIDE * SIDE).map(|k| u8::from(black(k % SIDE, k / SIDE))).collect();
+    for (name, compression, options, encode, decode) in [
+        ("ccitt rle", 2, 0, "'tiff_ccitt'", "c.ccittrle_decode(b, side, side, out=o)"),
+        ("group 3", 3, 0, "'group3'", "c.ccittfax3_decode(b, side, side, out=o)"),
+        ("group 3 2-D", 3, 1, "'group3', {292: 1}", "c.ccittfax3_decode(b, side, side, t4options=1, out=o)"),
+        ("group 4", 4, 0, "'group4'", "c.ccittfax4_decode(b, side, side, out=o)"),
+    ] {
+        let Some(stored) = by_python(&format!("strip(fax(a, {encode}))"), &plain, kind) else { continue };
+        let mut fax = spec(compression, 1, kind);
+        (fax.bits, fax.t4_options) = (vec![1], options);
+        let mut measured = ours(c, name, kind, &fax, &stored);
+        assert_eq!(measured.samples, plain, "{name}");
+        let paint = |changes: &[u32], row: &mut [u8]| {
             for (sample, colour) in row.iter_mut().zip(fax::decoder::pels(changes, SIDE as u32)) {
                 *sample = u8::from(colour == fax::Color::Black);
             }
-        });
-    });
+        };
+        if (compression, options) == (3, 0) {
+            measured = measured.library(|out| {
+                let mut rows = out.chunks_mut(SIDE);
+                fax::decoder::decode_g3(stored.iter().copied(), |changes| {
+                    rows.next().into_iter().for_each(|row| paint(changes, row));
+                });
+            });
+        } else if compression == 4 {
+            measured = measured.library(|out| {
+                let mut rows = out.chunks_mut(SIDE);
+                fax::decoder::decode_g4(stored.iter().copied(), SIDE as u32, Some(SIDE as u32), |changes| {
+                    rows.next().into_iter().for_each(|row| paint(changes, row));
+                });
+            });
+        }
+        measured = measured.python("imagecodecs", decode, &stored, 1);
+        // libtiff reads files: one of many strips, so that opening it counts little.
+        let file = by_python(&format!("fax(n.tile(a, (16, 1)), {encode})"), &plain, kind).expect("as above");
+        measured.python("libtiff", "c.tiff_decode(b)", &file, 16);
+    }
 }
 
 fn config() -> Criterion<CpuTime> {
@@ -288,5 +367,5 @@ fn config() -> Criterion<CpuTime> {
         .measurement_time(Duration::from_millis(800))
 }
 
-criterion_group!(name = benches; config = config(); targets = byte_codecs, packbits, predictors, image_codecs, foreign_codecs, fax_codec);
+criterion_group!(name = benches; config = config(); targets = byte_codecs, packbits, predictors, image_codecs, foreign_codecs, lerc, fax_codecs);
 criterion_main!(benches);

@@ -24,6 +24,10 @@ pub(crate) fn pixels((_, samples, dtype): Kind) -> Vec<u8> {
                 let level = 0.4 + 0.2 * (x + y) / (2.0 * SIDE as f64) + wave;
                 match dtype {
                     DataType::U8 => out.push((level * 200.0 + (noise >> 61) as f64) as u8),
+                    DataType::F32 => {
+                        out.extend(((level * 400.0 + (noise >> 57) as f64 / 100.0) as f32).to_ne_bytes())
+                    }
+                    DataType::F64 => out.extend((level * 400.0 + (noise >> 57) as f64 / 100.0).to_ne_bytes()),
                     _ => out.extend(((level * 40_000.0 + (noise >> 57) as f64) as u16).to_ne_bytes()),
                 }
             }

@@ -54,7 +54,9 @@ fn the_image_libraries_allocate_what_is_listed() {
     // 9 rows of 13 pixels: luminance in two planes, a run each.
     let logluv = [139u8, 0x40, 139, 0x12].repeat(9);
     type Case<'a> = (&'a str, u16, u16, usize, DataType, &'a [u8], u64);
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 11] = [
+        ("LERC, Huffman codes", 34887, 2, 3, DataType::U8, include_bytes!("lerc/huffman.lerc"), 0),
+        ("LERC, tiles", 34887, 1, 1, DataType::I16, include_bytes!("lerc/tiles.lerc"), 0),
         ("LogLuv", 34676, 32844, 1, DataType::I16, &logluv, 0),
         ("LogLuv 24", 34677, 32845, 3, DataType::I16, &[7; 13 * 9 * 3], 0),
         ("JPEG", 7, 6, 3, DataType::U8, include_bytes!("../src/tiff/codec/testdata/ycbcr.jpg"), 4),

@@ -116,7 +116,7 @@ fn mutated_files(time: Duration) {
 
 fn mutated_blocks(time: Duration) {
     let codecs = [bodies::BYTE_CODECS, bodies::FAX_CODECS, bodies::IMAGE_CODECS];
-    let blocks: [&[u8]; 9] = [
+    let blocks: [&[u8]; 11] = [
         include_bytes!("../src/tiff/codec/testdata/cmyk.jpg"),
         include_bytes!("../src/tiff/codec/testdata/gray.jpg"),
         include_bytes!("../src/tiff/codec/testdata/ycbcr.jpg"),
@@ -125,6 +125,8 @@ fn mutated_blocks(time: Duration) {
         include_bytes!("../src/tiff/codec/testdata/rgb.jxl"),
         include_bytes!("../src/tiff/codec/testdata/rgb.png"),
         include_bytes!("../src/tiff/codec/testdata/rgba.webp"),
+        include_bytes!("lerc/huffman.lerc"),
+        include_bytes!("lerc/tiles.lerc"),
         b"\x80\x00\x20\x50\x38\x24\x16\x0d\x07\x84\x42\x61\x50\xb8\x64\x36\x1d\x0f\x88\x44\x60",
     ];
     let (start, mut random) = (Instant::now(), Random(2));

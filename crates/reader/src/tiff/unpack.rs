@@ -55,7 +55,7 @@ pub(super) fn widen(spec: &BlockSpec, order: ByteOrder, packed: &[u8], packed_ro
     let signed = spec.dtype.is_signed_integer();
     for (packed, row) in packed.chunks_exact(packed_row.max(1)).zip(out.chunks_exact_mut(row_bytes.max(1))) {
         match (bits, spec.dtype) {
-            (1, DataType::U8) if alike => bytewise::<8>(packed, row, |b, k| b >> (7 - k) & 1),
+            (1, DataType::U8) if alike => bilevel(packed, row),
             (2, DataType::U8) if alike => bytewise::<4>(packed, row, |b, k| b >> (6 - 2 * k) & 3),
             (4, DataType::U8) if alike => bytewise::<2>(packed, row, |b, k| b >> (4 - 4 * k) & 15),
             (12, DataType::U16) if alike => twelve(packed, row),
@@ -83,6 +83,21 @@ pub(super) fn widen(spec: &BlockSpec, order: ByteOrder, packed: &[u8], packed_ro
                 }
             }
         }
+    }
+}
+
+/// Eight samples to a byte, all at once.
+fn bilevel(packed: &[u8], row: &mut [u8]) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Byte k of the word, counted from the low end, keeps bit 7 - k. Adding 127 carries it to the top, and alone stays below.
+    let eight = |b: u8| {
+        let kept = (u64::from(b) * EACH) & 0x0102_0408_1020_4080;
+        ((kept + 127 * EACH) >> 7 & EACH).to_le_bytes()
+    };
+    let (eights, rest) = row.as_chunks_mut();
+    eights.iter_mut().zip(packed).for_each(|(samples, &b)| *samples = eight(b));
+    if let Some(&b) = packed.get(eights.len()) {
+        rest.copy_from_slice(&eight(b)[..rest.len()]);
     }
 }
 

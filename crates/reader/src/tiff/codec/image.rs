@@ -145,12 +145,15 @@ impl Shape {
     }
 }
 
-/// The nearest whole number, ties to even, of what is less than 2^22; more stays far more than any sample. In contrast to
-/// `round_ties_even` no call where the processor's baseline has no such instruction.
+/// The integer of up to 16 bits nearest to `v`, ties to even, from 0 to `largest`; NaN is 0.
 #[cfg(any(feature = "jpeg2000", feature = "jxl"))]
-pub(super) fn nearest(v: f32) -> f32 {
+#[inline(always)]
+pub(super) fn nearest(v: f32, largest: f32) -> u16 {
+    // Among numbers of this size the next is one away, and the low bits are the integer. In contrast to `round_ties_even` no
+    // call where the processor's baseline has no such instruction.
     const ONES: f32 = 12_582_912.0;
-    (v + ONES) - ONES
+    let v = if v > 0.0 { v } else { 0.0 };
+    (if v < largest { v } else { largest } + ONES).to_bits() as u16
 }
 
 /// The files of `testdata` are a ramp, `(20 y + 7 x + 30 c) mod 256` in 9 rows of 13 pixels, as imagecodecs 2026.3.6
@@ -301,11 +304,14 @@ mod tests {
     #[test]
     #[cfg(any(feature = "jpeg2000", feature = "jxl"))]
     fn samples_are_rounded_to_the_nearest_ties_to_even() {
-        for k in -300_000..=300_000 {
+        for (largest, k) in
+            [255, 4095, 65535].into_iter().flat_map(|largest| (-9..=300_000).map(move |k| (largest, k)))
+        {
             let v = k as f32 / 4.0;
-            assert_eq!(nearest(v), v.round_ties_even(), "{v}");
+            let want = v.round_ties_even().clamp(0.0, largest as f32);
+            assert_eq!(nearest(v, largest as f32), want as u16, "{v} up to {largest}");
         }
-        assert!(nearest(1e9) > 1e8 && nearest(f32::NEG_INFINITY) < -1e8 && nearest(f32::NAN).is_nan());
+        assert_eq!([1e9, f32::INFINITY, -1e9, f32::NAN].map(|v| nearest(v, 1000.0)), [1000, 1000, 0, 0]);
     }
 
     #[test]

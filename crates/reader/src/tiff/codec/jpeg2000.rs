@@ -1,6 +1,8 @@
 //! JPEG 2000 (33003, 33004, 33005, 34712), by `hayro-jpeg2000`.
 
-use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
+use std::ops::Range;
+
+use hayro_jpeg2000::{ComponentData, DecodeSettings, DecoderContext, Image};
 use outcrop_core::{Error, Result};
 
 use super::super::block::BlockSpec;
@@ -20,7 +22,7 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
     let decoded = image.decode(&mut context).map_err(broken)?;
     let components = decoded.components();
     shape.admit("jpeg 2000", width.into(), height.into(), components.len() as u64)?;
-    for (c, component) in components.iter().enumerate() {
+    for component in components {
         let samples = component.samples();
         if u32::from(component.bit_depth()) > 8 * shape.bytes as u32
             || samples.len() < width as usize * height as usize
@@ -32,24 +34,97 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
                 spec.bits[0]
             )));
         }
-        // The crate shifts every component up by half its range, signed ones too.
-        let range = 1i32 << component.bit_depth().max(1);
-        let shift = if size.is_signed(c) { range / 2 } else { 0 };
-        let (smallest, largest) = (-shift, range - shift - 1);
-        let sample = |v: f32| (nearest(v) as i32).saturating_sub(shift).clamp(smallest, largest);
-        let rows = samples.chunks_exact(width as usize).zip(out.chunks_exact_mut(shape.row_bytes()));
-        for (from, to) in rows {
-            let pixels = from.iter().zip(to.chunks_exact_mut(shape.samples * shape.bytes));
-            if shape.bytes == 1 {
-                pixels.for_each(|(&v, pixel)| pixel[c] = sample(v) as u8);
-            } else {
-                pixels.for_each(|(&v, pixel)| {
-                    pixel[2 * c..2 * c + 2].copy_from_slice(&(sample(v) as u16).to_ne_bytes());
-                });
+    }
+    // The crate shifts every component up by half its range, signed ones too: the largest value there, and the shift.
+    let range = |c: usize| {
+        let range = 1u32 << components[c].bit_depth().max(1);
+        ((range - 1) as f32, if size.is_signed(c) { (range / 2) as u16 } else { 0 })
+    };
+    let width = width as usize;
+    let rows = out.chunks_exact_mut(shape.row_bytes());
+    let plane = |c: usize| components[c].samples().chunks_exact(width);
+    match (shape.bytes, shape.samples) {
+        (1, 3) if range(1) == range(0) && range(2) == range(0) => {
+            let of_all = range(0);
+            for (((to, red), green), blue) in rows.zip(plane(0)).zip(plane(1)).zip(plane(2)) {
+                interleave(to, [red, green, blue], |v| sample(v, of_all));
+            }
+        }
+        (1, samples) => {
+            for (y, to) in rows.enumerate() {
+                let sample = |v, range| [sample(v, range) as u8];
+                each_plane(components, samples, y * width..(y + 1) * width, to, range, sample);
+            }
+        }
+        (_, samples) => {
+            for (y, to) in rows.enumerate() {
+                let sample = |v, range| sample(v, range).to_ne_bytes();
+                each_plane(components, samples, y * width..(y + 1) * width, to, range, sample);
             }
         }
     }
     Ok(())
+}
+
+/// The largest value that a component has in the crate, and how far that has shifted it up.
+type ComponentRange = (f32, u16);
+
+/// The bits of a sample.
+#[inline(always)]
+fn sample(v: f32, (largest, shift): ComponentRange) -> u16 {
+    nearest(v, largest).wrapping_sub(shift)
+}
+
+/// Puts a row of each plane into its channel.
+fn each_plane<const N: usize>(
+    planes: &[ComponentData],
+    samples: usize,
+    row: Range<usize>,
+    out: &mut [u8],
+    range: impl Fn(usize) -> ComponentRange,
+    sample: impl Fn(f32, ComponentRange) -> [u8; N],
+) {
+    let out = out.as_chunks_mut().0;
+    for (c, plane) in planes.iter().enumerate() {
+        let (from, range) = (&plane.samples()[row.clone()], range(c));
+        if samples == 1 {
+            out.iter_mut().zip(from).for_each(|(to, &v)| *to = sample(v, range));
+        } else {
+            out.chunks_exact_mut(samples).zip(from).for_each(|(pixel, &v)| pixel[c] = sample(v, range));
+        }
+    }
+}
+
+/// Joins three planes into pixels of three bytes.
+fn interleave(out: &mut [u8], [red, green, blue]: [&[f32]; 3], sample: impl Fn(f32) -> u16) {
+    const SOME: usize = 64;
+    let planes = red.chunks(SOME).zip(green.chunks(SOME)).zip(blue.chunks(SOME));
+    for (k, ((red, green), blue)) in planes.enumerate() {
+        // Pixels of 24 bits first, which is done in vectors.
+        let mut pixels = [0u32; SOME];
+        for (((pixel, &red), &green), &blue) in pixels.iter_mut().zip(red).zip(green).zip(blue) {
+            let [red, green, blue] = [red, green, blue].map(|v| u32::from(sample(v) as u8));
+            *pixel = red | green << 8 | blue << 16;
+        }
+        let out = out.get_mut(3 * SOME * k..).unwrap_or_default();
+        match out.first_chunk_mut::<{ 3 * SOME }>() {
+            Some(out) if red.len() == SOME => {
+                // Two pixels at a time, as eight bytes, the last two of which the next ones overwrite.
+                let (pairs, _) = pixels.as_chunks();
+                let both =
+                    |[first, second]: [u32; 2]| (u64::from(first) | u64::from(second) << 24).to_le_bytes();
+                for at in 0..SOME / 2 - 1 {
+                    out[6 * at..6 * at + 8].copy_from_slice(&both(pairs[at]));
+                }
+                out[3 * SOME - 6..].copy_from_slice(&both(pairs[SOME / 2 - 1])[..6]);
+            }
+            _ => {
+                for (to, pixel) in out.chunks_exact_mut(3).zip(&pixels[..red.len()]) {
+                    to.copy_from_slice(&pixel.to_le_bytes()[..3]);
+                }
+            }
+        }
+    }
 }
 
 /// What the library would make room for: the numbers of the codestream's size segment (ISO/IEC 15444-1, A.5.1).
@@ -158,6 +233,20 @@ fn number(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn planes_are_joined_in_rows_of_any_width() {
+        let plane = |c: usize| (0..300).map(|x| ((x * 7 + c * 50) % 256) as f32 + 0.25).collect::<Vec<f32>>();
+        let planes = [0, 1, 2].map(plane);
+        for width in (0..70).chain([127, 128, 129, 191, 192, 193, 300]) {
+            let mut out = vec![9; 3 * width + 3];
+            let (row, after) = out.split_at_mut(3 * width);
+            interleave(row, [&planes[0], &planes[1], &planes[2]], |v| nearest(v, 255.0));
+            let want = (0..width).flat_map(|x| [0, 1, 2].map(|c| ((x * 7 + c * 50) % 256) as u8));
+            assert!(want.eq(row.iter().copied()), "{width} pixels");
+            assert_eq!(after, [9; 3], "{width} pixels");
+        }
+    }
 
     #[test]
     fn precincts_are_counted_in_every_header() {

@@ -35,11 +35,11 @@ pub(super) fn decode(spec: &BlockSpec, stored: &[u8], shape: Shape, out: &mut [u
     for (from, to) in rows {
         match spec.dtype {
             DataType::U8 | DataType::I8 => {
-                to.iter_mut().zip(from).for_each(|(t, v)| *t = nearest(v * largest) as u8)
+                to.iter_mut().zip(from).for_each(|(t, v)| *t = nearest(v * largest, largest) as u8)
             }
             DataType::U16 | DataType::I16 => {
-                let to = to.chunks_exact_mut(2).zip(from);
-                to.for_each(|(t, v)| t.copy_from_slice(&(nearest(v * largest) as u16).to_ne_bytes()));
+                let to = to.as_chunks_mut().0.iter_mut().zip(from);
+                to.for_each(|(t, v)| *t = nearest(v * largest, largest).to_ne_bytes());
             }
             _ => to.chunks_exact_mut(4).zip(from).for_each(|(t, v)| t.copy_from_slice(&v.to_ne_bytes())),
         }

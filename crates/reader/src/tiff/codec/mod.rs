@@ -14,6 +14,7 @@ mod jpeg2000;
 mod jxl;
 mod lerc;
 mod lerc_bits;
+mod lerc_tiles;
 mod logluv;
 mod luv24;
 #[cfg(feature = "lzma")]
@@ -181,6 +182,7 @@ pub(super) struct Contexts {
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     ccitt: ccitt::Lines,
     image: image::Buffers,
+    lerc: lerc::Buffers,
 }
 
 /// What a byte codec demands of the page.
@@ -216,7 +218,7 @@ pub(super) fn scratch_bytes(spec: &BlockSpec, codec: Codec, out: u64) -> u64 {
         #[cfg(feature = "lzma")]
         Codec::Lzma => lzma::MEMORY_BYTES,
         Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
-            8 * (u64::from(spec.width) * spec.samples() as u64 + 16)
+            8 * (u64::from(spec.width) * spec.samples() as u64 + 32)
         }
         // Whole images and their coefficients, inside the libraries.
         Codec::Jpeg | Codec::OldJpeg => image.saturating_mul(6).saturating_add(2 << 20),
@@ -259,7 +261,7 @@ pub(super) fn decode(
             thunder::decode(stored, out, out.len() / rows.max(1) as usize, spec.width as usize)?
         }
         Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
-            let mut decoder = ccitt::Decoder::new(spec, codec, stored.iter().copied(), &mut contexts.ccitt)?;
+            let mut decoder = ccitt::Decoder::new(spec, codec, stored, &mut contexts.ccitt)?;
             let row_bytes = out.len() / rows.max(1) as usize;
             for row in out.chunks_exact_mut(row_bytes.max(1)) {
                 decoder.row(row)?;

@@ -49,10 +49,9 @@ pub(in super::super) fn open<'a, R: BufRead + Send + 'a>(
         #[cfg(feature = "lzma")]
         Codec::Lzma => Box::new(super::lzma::open(input)?),
         Codec::PackBits => Box::new(PackBits { input, state: Run::None }),
-        Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => Box::new(Ccitt::new(
-            ccitt::Decoder::new(spec, codec, Bytes(input), ccitt::Lines::default())?,
-            spec,
-        )),
+        Codec::CcittRle | Codec::CcittRleWord | Codec::Group3 | Codec::Group4 => {
+            Box::new(Ccitt::new(ccitt::Decoder::new(spec, codec, input, ccitt::Lines::default())?, spec))
+        }
         _ => return Err(Error::Unsupported(format!("{codec:?} as a stream"))),
     })
 }
@@ -153,32 +152,20 @@ impl<R: BufRead> Read for PackBits<R> {
     }
 }
 
-/// The bytes of a reader; an error ends them, as a cut stream does.
-struct Bytes<R>(R);
-
-impl<R: BufRead> Iterator for Bytes<R> {
-    type Item = u8;
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.0.fill_buf().ok()?.first().copied()?;
-        self.0.consume(1);
-        Some(byte)
-    }
-}
-
-struct Ccitt<I> {
-    decoder: ccitt::Decoder<I, ccitt::Lines>,
+struct Ccitt<R> {
+    decoder: ccitt::Decoder<R, ccitt::Lines>,
     row: Vec<u8>,
     at: usize,
 }
 
-impl<I: Iterator<Item = u8>> Ccitt<I> {
-    fn new(decoder: ccitt::Decoder<I, ccitt::Lines>, spec: &BlockSpec) -> Ccitt<I> {
+impl<R: BufRead> Ccitt<R> {
+    fn new(decoder: ccitt::Decoder<R, ccitt::Lines>, spec: &BlockSpec) -> Ccitt<R> {
         let row = vec![0; (spec.width as usize).saturating_mul(spec.samples()).div_ceil(8)];
         Ccitt { decoder, at: row.len(), row }
     }
 }
 
-impl<I: Iterator<Item = u8>> Read for Ccitt<I> {
+impl<R: BufRead> Read for Ccitt<R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         if self.at == self.row.len() {
             let found = self.decoder.row(&mut self.row);
