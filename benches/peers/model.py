@@ -1,4 +1,4 @@
-"""Writes the section "One terapixel" of docs/benchmarks-notes.md from the rates in docs/benchmarks.md.
+"""The section "One terapixel" of docs/benchmarks.md, from the rates of its tables.
 
 A node is the machine that was measured. It works on a window of its own (`--window`), so that nodes share nothing but
 storage: time = the slowest of computing, storage and network, plus the start of a process.
@@ -10,8 +10,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TABLE = os.path.join(ROOT, "docs/benchmarks.md")
-NOTES = os.path.join(ROOT, "docs/benchmarks-notes.md")
-HEADING = "## One terapixel"
+HEADING, NEXT = "## One terapixel", "## All runs"
 PIXELS = 1e12
 NODES = [1, 4, 16, 64, 256, 1024]
 # What is assumed, in bytes a second: a node's own NVMe disk; its link to a file system that all share, and the whole of that.
@@ -51,7 +50,7 @@ def section(text):
     start = rows["--help"][0]
     lines = [
         HEADING, "",
-        "A model, not a measurement; made by `benches/peers/model.py` from the tables of [benchmarks.md](benchmarks.md). The image has 10^12 pixels of three bytes: 3 TB. "
+        "A model, not a measurement; made by `benches/peers/model.py` from the tables of this page. The image has 10^12 pixels of three bytes: 3 TB. "
         "A node is the machine that was measured and works on a window of its own, so nodes share nothing but storage. Assumed: "
         f"a local NVMe disk of {DISK_READ / 1e9:g} GB/s reading and {DISK_WRITE / 1e9:g} GB/s writing; or one file system for all, {LINK / 1e9:g} GB/s "
         f"(10 Gbit/s) to a node and {SHARED / 1e9:g} GB/s in all; compressed files of 0.6 (LZW), 0.5 (Deflate, ZSTD) and 0.1 (JPEG) of the pixels. Rates include "
@@ -92,18 +91,18 @@ def section(text):
     return lines
 
 
+def within(text):
+    """The tables with the section before the table of all runs, in the place of an older one."""
+    end = text.index(NEXT)
+    begin = text.find(HEADING)
+    return text[: end if begin < 0 else begin] + "\n".join(section(text)) + "\n\n" + text[end:]
+
+
 def main():
     with open(TABLE) as f:
-        made = section(f.read())
-    notes = open(NOTES).read().rstrip("\n").split("\n") if os.path.exists(NOTES) else []
-    if HEADING in notes:
-        begin = notes.index(HEADING)
-        end = next((i for i in range(begin + 1, len(notes)) if notes[i].startswith("## ")), len(notes))
-        notes[begin:end] = made + ([""] if end < len(notes) else [])
-    else:
-        notes += ([""] if notes else []) + made
-    with open(NOTES, "w") as f:
-        f.write("\n".join(notes) + "\n")
+        text = within(f.read())
+    with open(TABLE, "w") as f:
+        f.write(text)
 
 
 if __name__ == "__main__":

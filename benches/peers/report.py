@@ -145,7 +145,7 @@ def document(b):
     lines = [
         "# Benchmarks", "",
         f"Made by `./scripts/bench-peers --size {b.args.size} --runs {b.args.runs}`, all in one run on one machine. What was tried to "
-        "get here, row by row: [benchmarks-notes.md](benchmarks-notes.md). Peak memory by budget, threads and size of the image: [memory.md](memory.md).", "",
+        "get here is [at the end](#what-was-tried-row-by-row). Peak memory by budget, threads and size of the image: [memory.md](memory.md).", "",
         f"Machine: {os.cpu_count()} CPUs of {cpu}, Linux {platform.release()}. "
         f"{versions(OUTCROP)}. Commit {commit(ROOT)}.", "",
         f"Images are photograph-like: {n:,} x {n:,} x 3 of u8 (`u8x3`, and every TIFF that says no type), {n // 4:,} x {n:,} x 8 of u16 "

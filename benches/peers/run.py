@@ -11,6 +11,18 @@ import report
 import works
 from bench import ROOT, Bench
 
+DOCUMENT = os.path.join(ROOT, "docs/benchmarks.md")
+#: What follows in the document was written by hand and stays.
+BY_HAND = "<!-- by hand from here on -->"
+
+
+def publish(tables):
+    """Puts the tables, and the model that follows from them, into the document."""
+    old = open(DOCUMENT).read() if os.path.exists(DOCUMENT) else ""
+    notes = old[old.index(BY_HAND) :] if BY_HAND in old else ""
+    with open(DOCUMENT, "w") as f:
+        f.write(model.within(tables) + "\n" + notes)
+
 
 def main():
     p = argparse.ArgumentParser(prog="bench-peers")
@@ -27,14 +39,13 @@ def main():
         b = Bench(args, folder)
         works.measure(b)
         text = report.document(b)
-        output = args.output or (None if args.only else os.path.join(ROOT, "docs/benchmarks.md"))
-        if output:
-            with open(output, "w") as f:
+        if args.output:
+            with open(args.output, "w") as f:
                 f.write(text)
-            if not args.output:
-                model.main()
-        else:
+        elif args.only:
             print(text)
+        else:
+            publish(text)
         if b.faults:
             sys.exit("\n".join(["bench-peers: failed:", *b.faults]))
     finally:
