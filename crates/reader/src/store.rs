@@ -33,7 +33,7 @@ pub enum IoMode {
 /// Pages are made present, and files read, in pieces of this many bytes.
 const PIECE: u64 = 8 << 20;
 
-/// The most that is copied rather than touched on the map: more would leave a core's cache before it is used.
+/// The most that is copied rather than touched on the map: a chunk that is read in parts, each used while it is in a core's cache.
 const MOST_READ: u64 = 3 << 20;
 
 /// One fault may make a whole folio of the page cache present: up to 2 MiB, aligned (Linux from 6.16 on; 64 KiB before).
