@@ -3,7 +3,7 @@
 //! Kernels find the values; a position is looked up only where a chunk improves an extreme, or repeats one and
 //! may hold it earlier.
 
-use ndarray::{ArrayView3, Axis, s};
+use ndarray::{ArrayView3, Axis};
 use outcrop_core::{DataType, Rect, Result, Sample, Value, with_dtype};
 
 use super::exact::Span;
@@ -51,11 +51,13 @@ impl<T: Sample> Place<'_, '_, '_, T> {
             if image_y > last {
                 break;
             }
-            let row = self.view.slice(s![y, .., self.channel]);
+            let pixels = self.view.index_axis(Axis(0), y);
+            let row = pixels.index_axis(Axis(1), self.channel);
             let x = if keeps_all {
-                match row.as_slice() {
-                    Some(samples) => first_in(samples, &is),
-                    None => row.iter().position(|&v| is(v)),
+                match (row.as_slice(), pixels.as_slice()) {
+                    (Some(samples), _) => first_in(samples, 1, 0, &is),
+                    (None, Some(samples)) => first_in(samples, pixels.dim().1, self.channel, &is),
+                    (None, None) => row.iter().position(|&v| is(v)),
                 }
             } else {
                 row.axis_chunks_iter(Axis(0), RUN).enumerate().find_map(|(r, run)| {
@@ -72,11 +74,19 @@ impl<T: Sample> Place<'_, '_, '_, T> {
     }
 }
 
-/// Position of the first sample for which `is` holds; whole groups are tested at once.
-fn first_in<T: Sample>(samples: &[T], is: impl Fn(T) -> bool) -> Option<usize> {
-    let group = samples.chunks(256).position(|g| g.iter().fold(false, |any, &v| any | is(v)))?;
-    let start = group * 256;
-    samples[start..].iter().position(|&v| is(v)).map(|i| start + i)
+/// The first pixel for whose sample of a channel `is` holds. Groups of pixels are tested at once, all channels of them, and looked at
+/// one by one where that finds something.
+fn first_in<T: Sample>(
+    samples: &[T],
+    channels: usize,
+    channel: usize,
+    is: impl Fn(T) -> bool,
+) -> Option<usize> {
+    samples.chunks(256 * channels).enumerate().find_map(|(i, group)| {
+        let any = group.iter().fold(false, |any, &v| any | is(v));
+        let mut of_channel = group.iter().skip(channel).step_by(channels);
+        any.then(|| of_channel.position(|&v| is(v)).map(|x| i * 256 + x))?
+    })
 }
 
 impl Extrema {
