@@ -1,7 +1,7 @@
 //! [`Source`]: where pixels come from.
 //!
 //! A chunk passes through a source in two steps, so that I/O runs ahead of the processors: [`fetch`](Source::fetch)
-//! on the feeder's thread (bytes off the disk, or pages of a map made present), then [`read`](Source::read) in a
+//! on the feeder's thread (bytes off the disk, or pages of a map made present; by a worker where they are at hand), then [`read`](Source::read) in a
 //! worker (decode, or lend where the data lies). Both use the chunk's own [`Scratch`], whose memory the chunk's
 //! permit has already paid for.
 
@@ -22,8 +22,9 @@ pub struct Request<'a> {
 
 /// A readable image: one page of a file at one level, or something computed.
 ///
-/// Methods take `&self` and are called from many threads at once; [`fetch`](Source::fetch) from one thread, in the
-/// order of the grid.
+/// Methods take `&self` and are called from many threads at once; [`fetch`](Source::fetch) of a
+/// [sequential](Order::Sequential) source from one thread, in the order of the grid, of others from several and nearly in that
+/// order.
 pub trait Source: Send + Sync {
     /// The description.
     fn image(&self) -> &Image;

@@ -43,12 +43,15 @@ enum Feeder {
     Ended,
 }
 
-/// A task: it has taken its chunk; it has looked whether the chunk is wanted; it has worked and let go of it.
+/// A task: it has taken its chunk; it has looked whether the chunk is wanted; it has worked and let go of it, and keeps the slot; it
+/// fetches the next chunk into that; it has no slot any more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Task {
     Spawned,
     Took(u64, bool),
     Looked(u64, bool),
+    HasSlot,
+    Fetching(u64),
     LetGo,
 }
 
@@ -94,6 +97,14 @@ impl State {
         struck
     }
 
+    fn fetch(&mut self, setup: &Setup, chunk: u64) {
+        let sound = !self.strikes(setup, Stage::Fetch, chunk);
+        self.fetched.push_back((chunk, sound));
+        if self.flow.fetched() {
+            self.tasks.push(Task::Spawned);
+        }
+    }
+
     fn finish(&mut self, setup: &Setup, chunk: u64) {
         assert_eq!(self.done & (1 << chunk), 0, "chunk {chunk} was done twice");
         assert!(!setup.sink || self.done == (1 << chunk) - 1, "chunk {chunk} was committed out of order");
@@ -133,12 +144,8 @@ impl State {
                 s.feeder = Feeder::HasSlot;
             }),
             Feeder::Fetching(chunk) => step(&|s| {
-                let sound = !s.strikes(setup, Stage::Fetch, chunk);
-                s.fetched.push_back((chunk, sound));
                 s.feeder = Feeder::NeedsSlot;
-                if s.flow.fetched() {
-                    s.tasks.push(Task::Spawned);
-                }
+                s.fetch(setup, chunk);
             }),
             Feeder::NeedsSlot | Feeder::Draining | Feeder::Ended => {}
         }
@@ -161,8 +168,25 @@ impl State {
                             s.finish(setup, chunk);
                         }
                         s.flow.ended(chunk, sound);
-                        s.free += 1;
+                        s.tasks[i] = Task::HasSlot;
                     }
+                }),
+                Task::HasSlot => {
+                    step(&|s| {
+                        s.free += 1;
+                        s.tasks[i] = Task::LetGo;
+                    });
+                    step(&|s| match s.flow.admit() {
+                        Admission::Chunk(chunk) => s.tasks[i] = Task::Fetching(chunk),
+                        Admission::Paused | Admission::Over => {
+                            s.free += 1;
+                            s.tasks[i] = Task::LetGo;
+                        }
+                    });
+                }
+                Task::Fetching(chunk) => step(&|s| {
+                    s.tasks[i] = Task::LetGo;
+                    s.fetch(setup, chunk);
                 }),
                 Task::LetGo => step(&|s| {
                     s.tasks.remove(i);
@@ -206,10 +230,11 @@ impl State {
         assert_eq!(*self.flow.finished(), runs(self.done), "what is saved is not what is done");
         assert!(self.fetched.is_empty() && self.ended.is_empty(), "a chunk is on its way");
         assert!(
-            self.tasks.iter().all(|task| *task == Task::LetGo),
+            self.tasks.iter().all(|task| matches!(task, Task::LetGo | Task::HasSlot)),
             "a task holds a chunk while the partials are saved"
         );
-        let held = usize::from(self.feeder == Feeder::Draining);
+        let kept = self.tasks.iter().filter(|task| **task == Task::HasSlot).count();
+        let held = kept + usize::from(self.feeder == Feeder::Draining);
         assert_eq!(self.free + held, setup.slots, "a slot is away");
         assert!(!setup.sink || self.flow.finished().prefix().is_some(), "an output with a gap is saved");
     }

@@ -3,6 +3,9 @@
 //! Every slot is in one place: with the feeder, in the channel of fetched chunks, in a task, in the channel of
 //! ended chunks, with the sink, or in the channel of free slots. All three channels have room for every slot, so
 //! no send blocks.
+//!
+//! The feeder is there to read ahead. While a reduction's bytes are in the page cache there is nothing to read ahead, and a feeder that wakes
+//! for every chunk takes turns with workers: tasks then fill their slots themselves and the feeder sleeps.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +22,7 @@ use crate::run::Runtime;
 use crate::runs::Runs;
 use crate::work::{Desk, Slot, guard};
 
-/// How long a feeder without a free slot waits before it looks at the cancel token again.
+/// How long a feeder without a free slot waits before it looks whether the budget has room for one more.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What a task does with a fetched chunk.
@@ -182,6 +185,19 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The chunk to admit next without the feeder, after one that needed none: its bytes were at hand, so those of the next are
+    /// likely to be. If they are not, the feeder gets the slot back after it.
+    fn next_at_hand(&self, slot: &Slot) -> Option<u64> {
+        if !slot.was_left(self.inputs) || self.saver.as_ref().is_some_and(|saver| (saver.is_due)()) {
+            return None;
+        }
+        self.look();
+        match lock(&self.flow).admit() {
+            Admission::Chunk(index) => Some(index),
+            Admission::Paused | Admission::Over => None,
+        }
+    }
+
     /// Saves what is done, and opens admission again. A save that fails ends the pass.
     fn save(&self) {
         let finished = self.finished();
@@ -293,16 +309,22 @@ impl<'s> Lane<'s> {
             let mut wait = || spare.extend(pass.runtime.meter.time(Clock::Save, || free.recv_timeout(LOOK)));
             let Some(index) = pass.next_chunk(&mut wait) else { break };
             slot.place(index, pass.plan.grid().rect(index));
-            pass.fetch(&mut slot);
-            // Also a chunk that failed goes this way, so that it ends where all others do.
-            let _ = self.fetched.0.try_send(slot);
-            pass.runtime.meter.queued(Queue::Fetched, self.fetched.0.len(), pass.slots);
-            if lock(&pass.flow).fetched() {
-                let ended = ended.clone();
-                scope.spawn_fifo(move |scope| self.task(scope, ended));
-            }
+            self.hand_over(scope, &ended, slot);
         }
         pass.runtime.meter.peak(made, lock(&pass.flow).most_tasks());
+    }
+
+    /// Fetches a chunk and leaves it to a task.
+    fn hand_over(&'s self, scope: &ScopeFifo<'s>, ended: &Sender<Slot>, mut slot: Slot) {
+        let pass = self.pass;
+        pass.fetch(&mut slot);
+        // Also a chunk that failed goes this way, so that it ends where all others do.
+        let _ = self.fetched.0.try_send(slot);
+        pass.runtime.meter.queued(Queue::Fetched, self.fetched.0.len(), pass.slots);
+        if lock(&pass.flow).fetched() {
+            let ended = ended.clone();
+            scope.spawn_fifo(move |scope| self.task(scope, ended));
+        }
     }
 
     /// A free slot: one that was used before, else a new one if the budget has room, else the next to come back.
@@ -321,7 +343,13 @@ impl<'s> Lane<'s> {
                 *made += 1;
                 return Some(slot);
             }
-            match pass.runtime.meter.time(Clock::FeederWaited, || free.recv_timeout(LOOK)) {
+            // A wait with a timeout would come back again and again, and each time in turns with a worker on its processor. A
+            // cancel is seen by the workers, who send their slots then.
+            let wait = || match *made < pass.slots {
+                true => free.recv_timeout(LOOK),
+                false => free.recv().map_err(RecvTimeoutError::from),
+            };
+            match pass.runtime.meter.time(Clock::FeederWaited, wait) {
                 Ok(slot) => return Some(slot),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return None,
@@ -350,9 +378,15 @@ impl<'s> Lane<'s> {
             pass.work(&mut slot, self.work);
             if self.advances {
                 pass.finish(&mut slot, &mut |_| Ok(()));
-            }
-            let _ = ended.try_send(slot);
-            if !self.advances {
+                match pass.next_at_hand(&slot) {
+                    Some(index) => {
+                        slot.place(index, pass.plan.grid().rect(index));
+                        self.hand_over(scope, &ended, slot);
+                    }
+                    None => drop(ended.try_send(slot)),
+                }
+            } else {
+                let _ = ended.try_send(slot);
                 pass.runtime.meter.queued(Queue::Made, ended.len(), pass.slots);
             }
         }

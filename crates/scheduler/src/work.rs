@@ -98,6 +98,13 @@ impl Slot {
         std::mem::swap(&mut self.output, &mut desk.output);
     }
 
+    /// Whether fetching has left the reading of all inputs to the worker.
+    pub(crate) fn was_left(&self, inputs: &[Input<'_>]) -> bool {
+        let is_left =
+            |(input, scratch): (&Input<'_>, &Scratch)| input.source.order() == Order::Any && scratch.left;
+        inputs.iter().zip(&self.scratches).all(is_left)
+    }
+
     /// Begins a chunk.
     pub(crate) fn place(&mut self, index: u64, rect: Rect) {
         (self.index, self.rect, self.sound) = (index, rect, true);

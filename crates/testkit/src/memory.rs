@@ -12,6 +12,8 @@ pub struct MemorySource {
     /// Strides in samples of rows, columns and channels.
     strides: [usize; 3],
     order: Order,
+    /// Whether fetching says of a chunk that its bytes are at hand.
+    at_hand: fn(Rect) -> bool,
 }
 
 impl MemorySource {
@@ -28,7 +30,7 @@ impl MemorySource {
         let mut image = Image::plain("memory", extent, T::DTYPE, layout);
         image.stored_bytes = buffer.len() as u64;
         let strides = [(extent.width * extent.channels) as usize, extent.channels as usize, 1];
-        MemorySource { image, samples: buffer, strides, order: Order::Any }
+        MemorySource { image, samples: buffer, strides, order: Order::Any, at_hand: |_| false }
     }
 
     /// The same pixels stored another way: the samples are moved to where that layout has them.
@@ -60,6 +62,12 @@ impl MemorySource {
     /// Makes the source a stream: bands from top to bottom only, whose pixels are made when they are fetched.
     pub fn sequential(mut self) -> MemorySource {
         self.order = Order::Sequential;
+        self
+    }
+
+    /// Says of some chunks that their bytes are at hand, as those of a file in the page cache.
+    pub fn at_hand(mut self, of: fn(Rect) -> bool) -> MemorySource {
+        self.at_hand = of;
         self
     }
 
@@ -151,6 +159,7 @@ impl Source for MemorySource {
             return Err(Error::Usage(format!("{} is outside the image", request.rect)));
         }
         scratch.segments = marks(&request.rect);
+        scratch.left = self.order == Order::Any && (self.at_hand)(request.rect);
         if self.order == Order::Sequential { self.gather(request, scratch) } else { Ok(()) }
     }
 

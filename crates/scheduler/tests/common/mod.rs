@@ -12,9 +12,10 @@ use outcrop_testkit::{MemorySource, noise};
 /// Large enough in bytes that jobs use threads.
 pub(crate) const EXTENT: Extent = Extent { height: 601, width: 401, channels: 3 };
 
+/// Noise; of most chunks, but not all, the bytes are at hand.
 pub(crate) fn image() -> MemorySource {
     let samples = EXTENT.samples().unwrap() as usize;
-    MemorySource::new(EXTENT, &noise::<u16>(samples, 11))
+    MemorySource::new(EXTENT, &noise::<u16>(samples, 11)).at_hand(|rect| rect.y % 3 != 1)
 }
 
 pub(crate) fn input(source: &dyn Source) -> [Input<'_>; 1] {
