@@ -31,10 +31,21 @@ class Row:
 
     def fastest(self, starts):
         """The peer that is fastest once its start-up is taken off, and that time."""
-        off = {} if self.work in ("--help", "info of a million blocks") else starts
-        times = {w: max(self.median(w, "wall") - off.get(w, 0), self.median(w, "wall") / 10) for w in self.peers()}
+        times = self.times(starts)
         who = min(times, key=times.get, default=None)
         return who, times.get(who)
+
+    def on_disk(self, starts):
+        """The same time over outcrop's with the output on disk for both; nothing for a work without output."""
+        synced = {w: self.median(w, "synced") for w in self.results}
+        if synced.get("outcrop") is None:
+            return None
+        times = [time + synced[w] for w, time in self.times(starts).items() if synced[w] is not None]
+        return min(times, default=0) / (self.median("outcrop", "wall") + synced["outcrop"]) or None
+
+    def times(self, starts):
+        off = {} if self.work in ("--help", "info of a million blocks") else starts
+        return {w: max(self.median(w, "wall") - off.get(w, 0), self.median(w, "wall") / 10) for w in self.peers()}
 
     def show(self):
         for who, runs in self.results.items():
@@ -63,7 +74,8 @@ def summary(b, row, targets):
     who, time = row.fastest(b.starts)
     if who and row.work.startswith(("convert", "pyramid")) and row.work != "convert to none" and row.median(who, "cpu") < 1.1 * row.median(who, "wall"):
         factor = 3
-    ratio = verdict(time / ours, factor) if who else ""
+    durable = row.on_disk(b.starts)
+    ratio = verdict(time / ours, factor) + (f", {durable:.2f} on disk" if durable else "") if who else ""
     limit = verdict(row.limit / ours, share) if row.limit else ""
     memory = size = ""
     if who:
@@ -157,8 +169,8 @@ def document(b):
         "(`benches/peers/work.py`), *(Debian)* are the distribution's command-line programs.",
         "- Ratios take the start-up of a peer (the interpreter, the imports) off its time, and nothing off outcrop's; not where "
         "starting is the work.",
-        "- outcrop has its output on disk when it ends (fsync); the peers leave theirs in the page cache, which counts for them. *on disk* "
-        "is what an fsync after the program took, in seconds; it is in no ratio.",
+        "- outcrop has its output on disk when it ends (fsync); the peers leave theirs in the page cache, which counts for them. What an "
+        "fsync after the program took is in the last table (*on disk s*), and in the ratio that is called *on disk*: there both have their output on disk.",
         "- Before each run that writes, as many bytes of the page cache as it will write are taken and given back, so that no program pays "
         "for memory that the one before gave back to the host of a virtual machine.",
         "- Every answer is checked: means, percentiles, pixels and levels of outputs. Who is wrong is no peer in the ratios.",
