@@ -46,6 +46,17 @@ fn a_folder_is_not_an_image() {
     }
 }
 
+/// The bytes of a pipe come once and in order; `-` is none of the files that are there.
+#[test]
+fn a_pipe_is_not_an_image_and_the_line_says_what_to_do() {
+    let folder = folder();
+    for input in ["-", "/dev/null"] {
+        for command in ["info", "stats", "checksum"] {
+            says(&folder.refused(1, &[command, input]), &[input, "a pipe or a device", "save", "first"]);
+        }
+    }
+}
+
 #[test]
 fn an_empty_file_is_not_an_image() {
     let folder = folder();

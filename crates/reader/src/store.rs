@@ -60,6 +60,13 @@ pub struct Store {
 /// No window begins here: windows begin at multiples of their size.
 const NO_WINDOW: u64 = u64::MAX;
 
+/// What a file must not be: images are read from anywhere in it, and often more than once.
+const IN_ORDER: &str = "a pipe or a device (save what comes out of it first, blocks are read in any order)";
+
+fn is_no_file(found: &str) -> Error {
+    Error::Format(format!("expected an image file, found {found}"))
+}
+
 impl Store {
     /// Opens a regular file.
     ///
@@ -68,10 +75,14 @@ impl Store {
     /// not a regular file.
     pub fn open(path: &Path, mode: IoMode) -> Result<Store> {
         // Looked at before it is opened: opening a pipe without a writer would wait for one.
-        let meta = std::fs::metadata(path).map_err(|e| Error::io("cannot open", e))?;
+        let meta = match std::fs::metadata(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound && path == Path::new("-") => {
+                return Err(is_no_file(IN_ORDER));
+            }
+            found => found.map_err(|e| Error::io("cannot open", e))?,
+        };
         if !meta.is_file() {
-            let kind = if meta.is_dir() { "a directory" } else { "not a regular file" };
-            return Err(Error::Format(format!("expected an image file, found {kind}")));
+            return Err(is_no_file(if meta.is_dir() { "a directory" } else { IN_ORDER }));
         }
         let file = File::open(path).map_err(|e| Error::io("cannot open", e))?;
         let meta = file.metadata().map_err(|e| Error::io("cannot look at the file", e))?;
