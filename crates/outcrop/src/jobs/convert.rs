@@ -134,7 +134,7 @@ fn turn_metadata(metadata: &mut Metadata, turn: Turn, runtime: &Runtime) {
         if let Some(resolution) = &mut metadata.resolution {
             std::mem::swap(&mut resolution.x, &mut resolution.y);
         }
-        metadata.ome_xml = metadata.ome_xml.as_deref().map(swap_sizes);
+        metadata.ome_xml = metadata.ome_xml.as_deref().map(|xml| swap_sizes(xml).into());
     }
     if !metadata.geo.is_empty() {
         metadata.geo.clear();
