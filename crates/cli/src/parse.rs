@@ -94,6 +94,13 @@ pub(crate) fn bad_blocks(text: &str) -> Result<outcrop::BadBlocks, String> {
     }
 }
 
+/// A whole number from 0 to the greatest of its type.
+pub(crate) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let most = u64::MAX >> (64 - 8 * size_of::<T>());
+    let number = text.parse().ok().and_then(|n: u64| T::try_from(n).ok());
+    number.ok_or_else(|| format!("expected a whole number from 0 to {most}, found `{text}`"))
+}
+
 /// A size in pixels, or a number of channels: at least 1.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     match text.parse() {

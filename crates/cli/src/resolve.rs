@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use outcrop::{
     Arrangement, BadBlock, BadBlocks, BigTiff, Budget, CancelToken, DataType, Error, Event, Extent, Image,
-    InputFormat, IoMode, Limits, Mask, NanPolicy, Observer, OpenOptions, Output, OutputFormat,
+    ImageFile, InputFormat, IoMode, Limits, Mask, NanPolicy, Observer, OpenOptions, Output, OutputFormat,
     PictureOptions, Pyramid, RawOptions, Region, Runtime, RuntimeOptions, Source, TiffOptions,
     ValidityOptions, Value,
 };
@@ -169,8 +169,7 @@ pub(crate) fn limits(running: &Running) -> outcrop::Result<Limits> {
 
 /// Opens an input; `dtype` is the sample type of a raw one.
 pub(crate) fn open(path: &Path, reading: &Reading, dtype: Option<&str>) -> anyhow::Result<Box<dyn Source>> {
-    let place = (reading.page.unwrap_or(0), reading.level.unwrap_or(0));
-    open_at(path, reading, dtype, place, reading.on_bad_block)
+    outcrop::open(path, &reading_options(reading, dtype)).with_context(|| path.display().to_string())
 }
 
 /// Opens an input that is worked on, and says on standard error what of it is not read.
@@ -192,16 +191,15 @@ pub(crate) fn say_notices(path: &Path, image: &Image, running: &Running) {
     }
 }
 
-/// Opens another page and level than was asked for, with bad blocks treated another way.
-pub(crate) fn open_at(
+/// Opens an input of which other pages and levels are read than the one that was asked for.
+pub(crate) fn open_file(
     path: &Path,
     reading: &Reading,
     dtype: Option<&str>,
-    (page, level): (u64, u64),
     bad_blocks: BadBlocks,
-) -> anyhow::Result<Box<dyn Source>> {
-    let options = OpenOptions { page, level, bad_blocks, ..reading_options(reading, dtype) };
-    outcrop::open(path, &options).with_context(|| path.display().to_string())
+) -> anyhow::Result<ImageFile> {
+    let options = OpenOptions { bad_blocks, ..reading_options(reading, dtype) };
+    ImageFile::open(path, &options).with_context(|| path.display().to_string())
 }
 
 /// How an input is read.

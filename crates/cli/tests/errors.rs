@@ -290,3 +290,45 @@ fn a_creation_option_that_makes_no_sense_names_its_flag() {
         );
     }
 }
+
+#[test]
+fn a_whole_number_that_is_none_is_answered_with_its_range() {
+    let folder = folder();
+    let stats = &["stats", "a.npy"][..];
+    let generate = &["generate", "noise", "b.npy", "--width", "5", "--height", "4"];
+    let u64s = "from 0 to 18446744073709551615";
+    for (command, flag, range) in [
+        (stats, "--page", u64s),
+        (stats, "--level", u64s),
+        (stats, "--ddof", u64s),
+        (&["stats", "a.raw", "--shape", "4,6,2"], "--offset", u64s),
+        (&["reduce", "var", "a.npy", "--over", "yx"], "--ddof", u64s),
+        (generate, "--seed", u64s),
+        (generate, "--count", u64s),
+        (&["pyramid", "a.npy", "b.dzi"], "--tile", "from 0 to 4294967295"),
+        (&["pyramid", "a.npy", "b.dzi"], "--overlap", "from 0 to 4294967295"),
+        (&["pack", "d", "b.npy"], "--one-hot", u64s),
+        (&["pack", "d", "b.npy"], "--pad", "from 0 to 255"),
+    ] {
+        for wrong in ["", "-1", "1.5", "12kB", "18446744073709551616"] {
+            let line = folder.refused(2, &[command, &[&format!("{flag}={wrong}")]].concat());
+            says(&line, &["outcrop: ", flag]);
+            if !wrong.is_empty() {
+                says(&line, &["expected a whole number", range, &format!("found `{wrong}`")]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_an_option_names_is_said_with_the_option() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    folder.write("d/a.png", &[]);
+    says(
+        &folder.refused(1, &["pack", "d", "p.npz", "--labels", "nowhere.csv"]),
+        &["nowhere.csv", "--labels"],
+    );
+    says(&folder.refused(1, &["pack", "p.npz", "--list", "nowhere.csv"]), &["nowhere.csv", "--list"]);
+    says(&folder.refused(2, &["convert", "a.npy", "b.npy", "--nan=-1"]), &["a.npy", "-1", "uint8", "--nan"]);
+}

@@ -534,3 +534,28 @@ fn filled_blocks_are_counted_and_the_others_are_right() {
         }
     }
 }
+
+#[test]
+fn progress_has_the_name_of_the_command_that_was_typed() {
+    let folder = Folder::new();
+    folder.write("a.npy", &npy("|u1", &[4, 6, 2], &[7; 48]));
+    for (command, args) in [
+        ("generate", &["noise", "g.npy", "--width", "5", "--height", "4"][..]),
+        ("convert", &["a.npy", "c.npy"]),
+        ("pyramid", &["a.npy", "p.tif"]),
+        ("mean", &["a.npy", "m.npy"]),
+        ("mean", &["a.npy"]),
+        ("reduce", &["max", "a.npy", "r.npy", "--over", "c"]),
+        ("stats", &["a.npy"]),
+        ("histogram", &["a.npy"]),
+        ("checksum", &["a.npy"]),
+        ("verify", &["a.npy"]),
+        ("compare", &["a.npy", "a.npy"]),
+        ("preview", &["a.npy", "a.png"]),
+        ("encode", &["a.npy", "a.txt", "--to", "png"]),
+    ] {
+        let outcome = folder.run(&[&[command], args, &["--progress", "json"]].concat());
+        let first = outcome.stderr.lines().next().unwrap_or_default();
+        assert!(first.contains(&format!("\"stage\":\"{command}\"")), "{command}: {outcome:?}");
+    }
+}

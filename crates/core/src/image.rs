@@ -1,5 +1,7 @@
 //! [`Image`]: the description of one image: size, type, how it is stored and what is known about it.
 
+use std::sync::Arc;
+
 use crate::{DataType, Extent, Value};
 
 /// What a source says of the page and level that it was opened at, and of the file around it.
@@ -27,8 +29,8 @@ pub struct Image {
     pub page: u64,
     /// The level of the page that was opened, 0 = full resolution.
     pub level: u64,
-    /// All pages.
-    pub pages: Vec<PageInfo>,
+    /// All pages; of a file that was opened once, the same for all of them.
+    pub pages: Arc<Vec<PageInfo>>,
     /// All levels of this page, the full resolution first.
     pub levels: Vec<LevelInfo>,
     /// Bytes of the file (of the data file, where a header stands beside it).
@@ -53,7 +55,7 @@ impl Image {
             nodata: Vec::new(),
             page: 0,
             level: 0,
-            pages: vec![PageInfo { extent, dtype, levels: 1, label: None }],
+            pages: Arc::new(vec![PageInfo { extent, dtype, levels: 1, label: None }]),
             levels: vec![level],
             stored_bytes: 0,
             metadata: Metadata::default(),
@@ -170,7 +172,7 @@ pub struct Metadata {
     /// Free text (TIFF ImageDescription, ENVI description); OME-XML is kept apart.
     pub description: Option<String>,
     /// OME-XML.
-    pub ome_xml: Option<String>,
+    pub ome_xml: Option<Arc<str>>,
     /// The software that wrote the file.
     pub software: Option<String>,
     /// Date and time as the file spells it.

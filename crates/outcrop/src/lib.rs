@@ -71,8 +71,8 @@ pub use outcrop_ops::{
 };
 #[doc(no_inline)]
 pub use outcrop_reader::{
-    BadBlocks, Format as InputFormat, Interleave, IoMode, OpenOptions, Pattern, RawOptions, Synthetic,
-    before_sigbus_exit, install_sigbus_handler, open, other_file, parse_dtype, parse_shape,
+    BadBlocks, Format as InputFormat, ImageFile, Interleave, IoMode, OpenOptions, Pattern, RawOptions,
+    Synthetic, before_sigbus_exit, install_sigbus_handler, open, other_file, parse_dtype, parse_shape,
 };
 #[doc(no_inline)]
 pub use outcrop_scheduler::{

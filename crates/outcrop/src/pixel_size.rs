@@ -94,7 +94,7 @@ mod tests {
         image.metadata.geo[1].1 = keys(2);
         assert_eq!(pixel_size(&image), None);
         let sizes = "PhysicalSizeX=\"0.5\" PhysicalSizeXUnit=\"nm\" PhysicalSizeY=\"2\"";
-        image.metadata.ome_xml = Some(format!("<Pixels SizeX=\"4\" {sizes}/>"));
+        image.metadata.ome_xml = Some(format!("<Pixels SizeX=\"4\" {sizes}/>").into());
         assert_eq!(pixel_size(&image), Some((0.5 * 1e-9, 2e-6)));
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn placed(image: &Image, window: Rect) -> Metadata {
         }
         metadata.ome_xml = metadata.ome_xml.map(|xml| {
             let xml = scale_attribute(&xml, "PhysicalSizeX", scale.0);
-            scale_attribute(&xml, "PhysicalSizeY", scale.1)
+            scale_attribute(&xml, "PhysicalSizeY", scale.1).into()
         });
     }
     metadata
@@ -199,7 +199,7 @@ mod tests {
         level.metadata.ome_xml = Some("<Pixels PhysicalSizeX=\"0.5\" PhysicalSizeXUnit=\"µm\"/>".into());
         level.metadata.resolution = Some(outcrop_core::Resolution { x: 40000.0, y: 20000.0, unit: 3 });
         let metadata = placed(&level, level.extent.rect());
-        assert_eq!(metadata.ome_xml.unwrap(), "<Pixels PhysicalSizeX=\"2\" PhysicalSizeXUnit=\"µm\"/>");
+        assert_eq!(&*metadata.ome_xml.unwrap(), "<Pixels PhysicalSizeX=\"2\" PhysicalSizeXUnit=\"µm\"/>");
         let r = metadata.resolution.unwrap();
         assert_eq!((r.x, r.y), (10000.0, 5000.0));
     }

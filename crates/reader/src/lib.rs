@@ -29,7 +29,7 @@ mod store;
 mod synthetic;
 
 pub use dtype_name::parse_dtype;
-pub use open::{Format, OpenOptions, RawOptions, open, other_file};
+pub use open::{Format, ImageFile, OpenOptions, RawOptions, open, other_file};
 pub use raw::{Interleave, RawSource, RawSpec, parse_shape};
 pub use sigbus::{before_sigbus_exit, install_sigbus_handler};
 pub use store::{IoMode, Store};

@@ -1,6 +1,6 @@
-//! [`open`]: from a path to a source, by what the file's first bytes say, else by its name.
+//! [`open`] and [`ImageFile`]: from a path to a source, by what the file's first bytes say, else by its name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
@@ -8,7 +8,7 @@ use outcrop_core::{ByteOrder, Error, Extent, Result, Source};
 use crate::picture::{self, Kind};
 use crate::raw::{Interleave, RawSource, RawSpec};
 use crate::store::{IoMode, Store};
-use crate::tiff::{BadBlocks, CodecSupport, TiffOptions, is_tiff};
+use crate::tiff::{BadBlocks, CodecSupport, TiffOptions, TiffPages, is_tiff};
 use crate::{envi, npy, parse_dtype};
 
 /// A format that can be read.
@@ -194,35 +194,73 @@ impl RawOptions {
 /// [`Error::Io`] where the file cannot be read, [`Error::Format`] where it is not an image of a known format,
 /// [`Error::Unsupported`] for what is known but not read, [`Error::Usage`] where the options do not suit it.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source>> {
-    let store = Store::open(path, options.io)?;
-    let format = match options.from {
-        Some(format) => format,
-        None if !options.raw.is_empty() => Format::Raw,
-        None => sniff(path, &store)?,
-    };
-    if format != Format::Raw && !options.raw.is_empty() {
-        return Err(Error::Usage(format!(
-            "--shape, --dtype, --offset, --big-endian and --interleave describe raw files; this one is opened as {}",
-            format.name()
-        )));
+    ImageFile::open(path, options)?.at(options.page, options.level)
+}
+
+/// An image file of which many pages or levels are opened: what says where they lie is read once.
+pub struct ImageFile {
+    path: PathBuf,
+    options: OpenOptions,
+    format: Format,
+    bytes: Bytes,
+}
+
+/// A file, and the directories of a TIFF.
+enum Bytes {
+    Plain(Arc<Store>),
+    Tiff(TiffPages),
+}
+
+impl ImageFile {
+    /// Opens a file, of the format that [`open`] finds. The page and level of the options are not looked at.
+    ///
+    /// # Errors
+    /// Those of [`open`] that are about the file as a whole.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<ImageFile> {
+        let store = Arc::new(Store::open(path, options.io)?);
+        let format = match options.from {
+            Some(format) => format,
+            None if !options.raw.is_empty() => Format::Raw,
+            None => sniff(path, &store)?,
+        };
+        if format != Format::Raw && !options.raw.is_empty() {
+            return Err(Error::Usage(format!(
+                "--shape, --dtype, --offset, --big-endian and --interleave describe raw files; this one is opened as {}",
+                format.name()
+            )));
+        }
+        let bytes = match format {
+            Format::Tiff => Bytes::Tiff(TiffPages::open(store)?),
+            _ => Bytes::Plain(store),
+        };
+        Ok(ImageFile { path: path.to_owned(), options: options.clone(), format, bytes })
     }
-    if format != Format::Tiff {
-        one_page(format, options)?;
+
+    /// Opens a page at a level, as the options say.
+    ///
+    /// # Errors
+    /// Those of [`open`] that are about the page.
+    pub fn at(&self, page: u64, level: u64) -> Result<Box<dyn Source>> {
+        let options = OpenOptions { page, level, ..self.options.clone() };
+        let store = match &self.bytes {
+            Bytes::Tiff(pages) => return Ok(Box::new(pages.at(&options.tiff())?)),
+            Bytes::Plain(store) => store,
+        };
+        one_page(self.format, &options)?;
+        if let Some(kind) = self.format.picture() {
+            return Ok(Box::new(picture::open(store.clone(), kind, options.bad_blocks)?));
+        }
+        Ok(match self.format {
+            Format::Raw => Box::new(RawSource::new(store.clone(), &options.raw.spec()?)?),
+            Format::Npy => Box::new(npy::open(store.clone())?),
+            _ => Box::new(open_envi(&self.path, store, options.io)?),
+        })
     }
-    if let Some(kind) = format.picture() {
-        return Ok(Box::new(picture::open(Arc::new(store), kind, options.bad_blocks)?));
-    }
-    Ok(match format {
-        Format::Tiff => Box::new(crate::tiff::open(Arc::new(store), &options.tiff())?),
-        Format::Raw => Box::new(RawSource::new(Arc::new(store), &options.raw.spec()?)?),
-        Format::Npy => Box::new(npy::open(Arc::new(store))?),
-        _ => Box::new(open_envi(path, &store, options.io)?),
-    })
 }
 
 /// The other file of an image that is two: ENVI's data for its header, its header for its data. `None` for an image that
 /// is one file, and where there is nothing to be found out.
-pub fn other_file(path: &Path) -> Option<std::path::PathBuf> {
+pub fn other_file(path: &Path) -> Option<PathBuf> {
     // Opening a pipe would take what is in it.
     let store = path.is_file().then(|| Store::open(path, IoMode::Read))?.ok()?;
     match sniff(path, &store).ok()? {

@@ -32,6 +32,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+#[rustfmt::skip]
+const LZMA: &[u8] = &[
+    253, 55, 122, 88, 90, 0, 0, 4, 230, 214, 180, 70, 2, 0, 33, 1, 16, 0, 0, 0, 168, 112, 142, 134,
+    224, 1, 94, 0, 8, 93, 0, 3, 239, 251, 185, 100, 70, 0, 0, 0, 23, 145, 119, 210, 106, 93, 228, 227,
+    0, 1, 36, 223, 2, 0, 0, 0, 254, 179, 196, 254, 177, 196, 103, 251, 2, 0, 0, 0, 0, 4, 89, 90,
+];
+
 fn spec(compression: u16, bits: u16, samples: usize, dtype: DataType, predictor: u16) -> BlockSpec {
     BlockSpec {
         predictor,
@@ -45,12 +52,8 @@ fn spec(compression: u16, bits: u16, samples: usize, dtype: DataType, predictor:
 /// docs/formats.md. Numbers may only fall. What C libraries take by malloc is not seen here: liblzma makes a decoder per block.
 #[test]
 fn the_image_libraries_allocate_what_is_listed() {
-    let lzma = {
-        let mut out = Vec::new();
-        let packed = [7; 13 * 9 * 3];
-        std::io::Read::read_to_end(&mut liblzma::bufread::XzEncoder::new(&packed[..], 1), &mut out).unwrap();
-        out
-    };
+    // 13 x 9 x 3 samples of 7, as Python's `lzma.compress(bytes([7]) * 351, preset=1)` packs them.
+    let lzma = LZMA;
     // 9 rows of 13 pixels: luminance in two planes, a run each.
     let logluv = [139u8, 0x40, 139, 0x12].repeat(9);
     type Case<'a> = (&'a str, u16, u16, usize, DataType, &'a [u8], u64);
@@ -60,7 +63,7 @@ fn the_image_libraries_allocate_what_is_listed() {
         ("LogLuv", 34676, 32844, 1, DataType::I16, &logluv, 0),
         ("LogLuv 24", 34677, 32845, 3, DataType::I16, &[7; 13 * 9 * 3], 0),
         ("JPEG", 7, 6, 3, DataType::U8, include_bytes!("../src/tiff/codec/testdata/ycbcr.jpg"), 4),
-        ("LZMA", 34925, 2, 3, DataType::U8, &lzma, 0),
+        ("LZMA", 34925, 2, 3, DataType::U8, lzma, 0),
         ("PNG", 34933, 2, 3, DataType::U8, include_bytes!("../src/tiff/codec/testdata/rgb.png"), 6),
         ("WebP", 50001, 2, 3, DataType::U8, include_bytes!("../src/tiff/codec/testdata/rgb.webp"), 16),
         ("JPEG 2000", 34712, 2, 3, DataType::U8, include_bytes!("../src/tiff/codec/testdata/rgb.j2k"), 47),
@@ -79,6 +82,10 @@ fn the_image_libraries_allocate_what_is_listed() {
         let mut spec = spec(compression, 8 * dtype.bytes() as u16, samples, dtype, 1);
         (spec.photometric, spec.width, spec.height) = (photometric, 13, 9);
         spec.sample_format = if dtype == DataType::I16 { 2 } else { 1 };
+        if spec.check().is_err() {
+            // A codec that this build leaves out.
+            continue;
+        }
         let mut state = CodecState::default();
         let mut out = vec![0; 13 * 9 * samples * dtype.bytes()];
         spec.decode(stored, 9, &mut state, &mut out).unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -15,10 +15,10 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "FORMAT", value_parser = parse::input_format)]
     pub(crate) from: Option<InputFormat>,
     /// Page of the file, from 0
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::whole::<u64>)]
     pub(crate) page: Option<u64>,
     /// Level of the page, 0 = full resolution
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::whole::<u64>)]
     pub(crate) level: Option<u64>,
     /// Only this part, in pixels of the level
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse::window, allow_hyphen_values = true)]
@@ -63,7 +63,7 @@ pub(crate) struct Raw {
     #[arg(long, value_name = "H,W[,C]", value_parser = parse::shape)]
     pub(crate) shape: Option<outcrop::Extent>,
     /// Bytes before the first sample
-    #[arg(long, value_name = "BYTES", requires = "shape")]
+    #[arg(long, value_name = "BYTES", requires = "shape", value_parser = parse::whole::<u64>)]
     pub(crate) offset: Option<u64>,
     /// Samples have their most significant byte first
     #[arg(long, requires = "shape")]

@@ -39,7 +39,7 @@ pub(crate) struct Stats {
     #[arg(long)]
     pub(crate) all_channels: bool,
     /// Divisor of variances: valid - N (0 = population, 1 = sample)
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::whole::<u64>)]
     pub(crate) ddof: u64,
     /// Skewness and kurtosis too
     #[arg(long)]
@@ -156,7 +156,7 @@ pub(crate) struct Reduce {
     #[arg(long, value_name = "AXES", value_parser = parse::axes)]
     pub(crate) over: parse::Axes,
     /// Divisor of var and std: valid - N (0 = population, 1 = sample)
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::whole::<u64>)]
     pub(crate) ddof: u64,
     /// How a percentile between two samples is found, by NumPy's names
     #[arg(long, value_name = "NAME", default_value = "linear", hide_default_value = true,

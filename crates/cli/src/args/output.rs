@@ -66,10 +66,10 @@ pub(crate) enum BigTiff {
 #[command(next_help_heading = "DeepZoom output")]
 pub(crate) struct DeepZoom {
     /// Rows and columns of a tile without its overlap [default: 254]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::whole::<u32>)]
     pub(crate) tile: Option<u32>,
     /// Pixels that neighbouring tiles have in common at each side [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::whole::<u32>)]
     pub(crate) overlap: Option<u32>,
     /// Format of the tiles: jpg (the default), png or webp
     #[arg(long, value_name = "FORMAT", value_parser = parse::picture_format)]

@@ -52,7 +52,8 @@ pub(crate) struct Pack {
     pub(crate) crop_at: outcrop::CropAt,
     /// Keep proportions and fill the rest of --resize, or of --crop, with this
     /// sample (0 by default)
-    #[arg(long, value_name = "SAMPLE", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    #[arg(long, value_name = "SAMPLE", num_args = 0..=1, require_equals = true, default_missing_value = "0",
+        value_parser = parse::whole::<u8>)]
     pub(crate) pad: Option<u8>,
     /// 0..1, -1..1, imagenet, dataset, or MEAN:STD (each one number, or one
     /// for each channel: 0.5,0.5,0.5:0.2,0.2,0.2)
@@ -73,7 +74,8 @@ pub(crate) struct Pack {
     #[arg(long, value_name = "FILE|folders", value_parser = parse::labels)]
     pub(crate) labels: Option<outcrop::PackLabels>,
     /// Labels as rows with a 1 at the class
-    #[arg(long, value_name = "CLASSES", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    #[arg(long, value_name = "CLASSES", num_args = 0..=1, require_equals = true, default_missing_value = "0",
+        value_parser = parse::whole::<u64>)]
     pub(crate) one_hot: Option<u64>,
     /// Deflate the archive, as numpy.savez_compressed does
     #[arg(long)]
@@ -82,7 +84,7 @@ pub(crate) struct Pack {
     #[arg(long, value_name = "NAME=SHARE,..", value_parser = parse::split)]
     pub(crate) split: Option<parse::Splits>,
     /// Decides on splits and random crops
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::whole::<u64>)]
     pub(crate) seed: u64,
     /// What happens with a picture that cannot be read: fail or skip
     ///

@@ -127,10 +127,10 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "T", default_value = "uint8", value_parser = parse::output_dtype)]
     pub(crate) dtype: DataType,
     /// Squares to paint
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = parse::whole::<u64>)]
     pub(crate) count: u64,
     /// Where the pseudo-random numbers start
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse::whole::<u64>)]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) target: Target,

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Convert, cancel: &CancelToken) -> anyhow::Result<()> {
     resolve::tiff(&args.tiff, args.pyramid, &mut output)?;
     let turns = [args.flip, args.rotate, args.transpose.then_some(Turn::Transpose)].into_iter().flatten();
     let turn = turns.fold(None, |done: Option<Turn>, next| done.map_or(Some(next), |done| done.then(next)));
-    let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan, turn };
+    let options = ConvertOptions { dtype, scale: args.scale.clone(), nan: args.nan, turn, stage: None };
     let what = format!("convert {:?} {options:?} {output:?}", args.reading);
     let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;
     let done = outcrop::convert(&session.runtime, &*source, &region, &options, &output).with_context(name);

@@ -25,6 +25,7 @@ pub(crate) fn run(args: &Generate, cancel: &CancelToken) -> anyhow::Result<()> {
     let session = Session::begin(&args.running, cancel, &[], &what)?;
     let region = Region { chunk: args.running.chunk, ..Region::all() };
     debug_assert_eq!(source.image().extent, extent);
-    let done = outcrop::convert(&session.runtime, &source, &region, &ConvertOptions::default(), &output);
+    let options = ConvertOptions { stage: Some("generate"), ..ConvertOptions::default() };
+    let done = outcrop::convert(&session.runtime, &source, &region, &options, &output);
     session.end(&args.output, done.map_err(Into::into))
 }

@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Histogram, cancel: &CancelToken) -> anyhow::Result<()> 
             pooled: args.all_channels,
             histogram: Some(args.bins.unwrap_or(default_bins(image.dtype))),
             whole_bins: args.bins.is_none(),
+            stage: Some("histogram"),
             ..MeasureOptions::default()
         };
         let answer = || -> outcrop::Result<_> {

@@ -142,10 +142,12 @@ fn metadata_json(image: &Image) -> Json {
         }
     };
     text("description", &m.description);
-    text("ome_xml", &m.ome_xml);
     text("software", &m.software);
     text("date_time", &m.date_time);
     text("photometric", &m.photometric);
+    if let Some(xml) = &m.ome_xml {
+        object.insert("ome_xml".into(), (**xml).into());
+    }
     if let Some(r) = &m.resolution {
         let resolution = json!({ "x": Float(r.x), "y": Float(r.y), "unit": unit(r.unit) });
         object.insert("resolution".into(), resolution);

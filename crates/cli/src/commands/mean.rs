@@ -32,6 +32,7 @@ pub(crate) fn run(args: &Mean, cancel: &CancelToken) -> anyhow::Result<()> {
         nodata: resolve::given_nodata(&args.validity),
         omit_nan: args.validity.nan == Some(Nan::Omit),
         mask: mask.get(),
+        stage: Some("mean"),
         ..ChannelReduction::new(Op::Mean)
     };
     let what = format!("mean {:?} {:?} {:?} {dtype:?} {output:?}", args.reading, args.types, args.validity);

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Pyramid, cancel: &CancelToken) -> anyhow::Result<()> {
     resolve::tiff(&args.tiff, true, &mut output)?;
     let what = format!("pyramid {:?} {output:?}", args.reading);
     let session = Session::begin(&args.running, cancel, &[&args.input], &what)?;
-    let options = ConvertOptions::default();
+    let options = ConvertOptions { stage: Some("pyramid"), ..ConvertOptions::default() };
     let done = outcrop::convert(&session.runtime, &*source, &region, &options, &output).with_context(name);
     session.end(&args.input, done)
 }

@@ -52,6 +52,7 @@ fn over_channels(
         nodata: resolve::given_nodata(&args.validity),
         omit_nan: args.validity.nan == Some(Nan::Omit),
         mask: mask.get(),
+        stage: None,
     };
     let session = begin(args, &output, cancel)?;
     let done = outcrop::reduce_channels(&session.runtime, source, region, &options, &output);

@@ -28,10 +28,13 @@ struct Size {
 /// Opens every page and level of a file; no pixel is read, only tables of blocks.
 pub(crate) fn of(args: &Info, path: &Path, image: &Image) -> anyhow::Result<Sizes> {
     let mut images = Vec::new();
-    for (page, about) in (0..).zip(&image.pages) {
+    let reading = &args.reading;
+    let file = resolve::open_file(path, reading, args.raw.dtype.as_deref(), reading.on_bad_block)?;
+    for (page, about) in (0..).zip(&*image.pages) {
         for level in 0..about.levels.max(1) {
-            let (reading, dtype) = (&args.reading, args.raw.dtype.as_deref());
-            let source = resolve::open_at(path, reading, dtype, (page, level), reading.on_bad_block)
+            let source = file
+                .at(page, level)
+                .with_context(|| path.display().to_string())
                 .with_context(|| format!("page {page}, level {level}"))?;
             let stored = source.stored_bytes().with_context(|| format!("page {page}, level {level}"))?;
             images.push(Size { page, level, memory: source.image().decoded_bytes(), stored });

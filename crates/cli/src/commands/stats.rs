@@ -130,6 +130,7 @@ fn options(args: &Stats) -> MeasureOptions<'static> {
         histogram: args.histogram,
         unique: args.unique,
         covariance: args.covariance.then_some(args.ddof),
+        stage: Some("stats"),
         ..MeasureOptions::default()
     }
 }

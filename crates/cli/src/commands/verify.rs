@@ -55,14 +55,9 @@ fn file(args: &Verify, path: &Path, session: &Session) -> anyhow::Result<Option<
     let mut planned = false;
     // What cannot be read cannot be found sound.
     let mut unread = None;
+    let opened = resolve::open_file(path, &args.reading, args.raw.dtype.as_deref(), BadBlocks::Nodata)?;
     loop {
-        let source = resolve::open_at(
-            path,
-            &args.reading,
-            args.raw.dtype.as_deref(),
-            (page, level),
-            BadBlocks::Nodata,
-        )?;
+        let source = opened.at(page, level).with_context(name)?;
         let region = resolve::region(&args.reading, &args.running, source.image()).with_context(name)?;
         let answer = outcrop::verify(&session.runtime, &*source, &region);
         planned |= session.is_planned(&answer);

@@ -84,7 +84,7 @@ impl Convert {
     /// [`Error::Usage`] where the output type does not have that value.
     pub fn nan_to(mut self, fill: Value) -> Result<Convert> {
         if !fill.fits(self.output) {
-            return Err(Error::Usage(format!("{fill} is not a value of {}", self.output)));
+            return Err(Error::Usage(format!("{fill} is not a value of {} (--nan)", self.output)));
         }
         self.fill = Some(fill);
         Ok(self)

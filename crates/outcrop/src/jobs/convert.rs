@@ -26,6 +26,8 @@ pub struct ConvertOptions {
     pub turn: Option<Turn>,
     /// What NaN becomes. Where this is `None` it stays in an output of floats, and is 0 in one of integers.
     pub nan: Option<Value>,
+    /// What the job is called while it runs: in progress, plans and reports. `convert` where nothing is said.
+    pub stage: Option<&'static str>,
 }
 
 /// The input values that a scale takes to the ends of the output.
@@ -92,7 +94,7 @@ pub fn convert(
     }
     let run = |source: &dyn Source, window: Rect, channels: Channels| -> Result<()> {
         let job = Write {
-            stage: "convert",
+            stage: options.stage.unwrap_or("convert"),
             source,
             window,
             channels,
@@ -132,7 +134,7 @@ fn turn_metadata(metadata: &mut Metadata, turn: Turn, runtime: &Runtime) {
         if let Some(resolution) = &mut metadata.resolution {
             std::mem::swap(&mut resolution.x, &mut resolution.y);
         }
-        metadata.ome_xml = metadata.ome_xml.as_deref().map(swap_sizes);
+        metadata.ome_xml = metadata.ome_xml.as_deref().map(|xml| swap_sizes(xml).into());
     }
     if !metadata.geo.is_empty() {
         metadata.geo.clear();

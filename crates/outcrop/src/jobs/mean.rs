@@ -32,6 +32,7 @@ pub fn mean(
     let mean = ChannelReduction {
         dtype: options.dtype,
         nodata: options.nodata.clone(),
+        stage: Some("mean"),
         ..ChannelReduction::new(Op::Mean)
     };
     reduce_channels(runtime, source, region, &mean, output)

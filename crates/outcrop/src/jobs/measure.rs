@@ -37,6 +37,8 @@ pub struct MeasureOptions<'a> {
     pub unique: bool,
     /// The covariance and correlation of the channels, with divisor valid - ddof.
     pub covariance: Option<Ddof>,
+    /// What the job is called while it runs: in progress, plans and reports. `statistics` where nothing is said.
+    pub stage: Option<&'static str>,
 }
 
 /// Delta degrees of freedom: 0 for a population, 1 for a sample.
@@ -93,7 +95,16 @@ pub fn measure(
     let channels = read.channels.clone();
     let inputs: Vec<_> =
         std::iter::once(Input { source, channels: read.channels }).chain(read.mask).collect();
-    let mut pass = Passes { runtime, inputs, region, window: read.window, done: 0, most: 1, later_bytes: 0 };
+    let mut pass = Passes {
+        runtime,
+        inputs,
+        region,
+        window: read.window,
+        done: 0,
+        most: 1,
+        later_bytes: 0,
+        stage: options.stage.unwrap_or("statistics"),
+    };
 
     let stats = Stats::new(validity.clone()).with_positions(true);
     let spec = options.histogram;
@@ -188,14 +199,16 @@ struct Passes<'a> {
     most: usize,
     /// Bytes of a partial after the first pass, at most.
     later_bytes: u64,
+    /// What the first one is called.
+    stage: &'static str,
 }
 
 impl Passes<'_> {
     fn run<K: Reduce>(&mut self, kernel: &K) -> Result<K::Partial> {
         self.done += 1;
         let stage = match self.done {
-            1 => "statistics".to_owned(),
-            n => format!("statistics, pass {n}"),
+            1 => self.stage.to_owned(),
+            n => format!("{}, pass {n}", self.stage),
         };
         let bytes = kernel.partial_bytes();
         let plan = Plan::reduce(&stage, &self.inputs, self.window, self.region.chunk, bytes)?;

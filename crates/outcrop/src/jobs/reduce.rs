@@ -25,12 +25,14 @@ pub struct ChannelReduction<'a> {
     pub omit_nan: bool,
     /// Pixels to leave out. A mask must have one channel here.
     pub mask: Mask<'a>,
+    /// What the job is called while it runs: in progress, plans and reports. `reduce` where nothing is said.
+    pub stage: Option<&'static str>,
 }
 
 impl ChannelReduction<'_> {
     /// That reduction of all samples.
     pub fn new(op: Op) -> Self {
-        ChannelReduction { op, dtype: None, nodata: None, omit_nan: false, mask: Mask::None }
+        ChannelReduction { op, dtype: None, nodata: None, omit_nan: false, mask: Mask::None, stage: None }
     }
 }
 
@@ -72,7 +74,7 @@ pub fn reduce_channels(
     let hollow = |v: &&Value| !dtype.is_float() && v.fits(dtype);
     let nodata: Vec<Value> = options.nodata.iter().flatten().take(1).filter(hollow).copied().collect();
     let job = Write {
-        stage: "reduce",
+        stage: options.stage.unwrap_or("reduce"),
         source,
         window,
         channels,

@@ -64,6 +64,7 @@ fn run(
     pooled: bool,
 ) -> Result<Vec<Figures>> {
     let validity = options.validity.clone();
-    let options = MeasureOptions { validity, mask: options.mask, pooled, ..MeasureOptions::default() };
+    let stage = Some(if pooled { "mean" } else { "stats" });
+    let options = MeasureOptions { validity, mask: options.mask, pooled, stage, ..MeasureOptions::default() };
     Ok(measure(runtime, source, region, &options)?.figures)
 }

@@ -214,7 +214,7 @@ impl Read for Stored {
 mod tests {
     use super::super::open::open_with;
     use super::super::source::TiffSource;
-    use super::super::{BadBlocks, TiffOptions};
+    use super::super::{BadBlocks, TiffOptions, TiffPages};
     use crate::IoMode;
     use outcrop_core::{Channels, HoleKind, Order, Rect, Request, Scratch, Source, with_pixels};
     use outcrop_testkit::tiff_matrix::{Codec, TiffCase, all_cases};
@@ -225,7 +225,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.tif");
         std::fs::write(&path, file).unwrap();
-        open_with(Arc::new(Store::open(&path, io).unwrap()), options, whole_bytes).unwrap()
+        let tiff = TiffPages::open(Arc::new(Store::open(&path, io).unwrap())).unwrap();
+        open_with(&tiff, options, whole_bytes).unwrap()
     }
 
     /// The native bytes of a request, and the rows that are marked as bad.
@@ -287,9 +288,10 @@ mod tests {
         paths.sort();
         for path in paths {
             let Ok(store) = Store::open(&path, IoMode::Read).map(Arc::new) else { continue };
+            let Ok(tiff) = TiffPages::open(store) else { continue };
             for page in 0..64 {
                 let options = TiffOptions { page, ..TiffOptions::default() };
-                let open = |whole_bytes| open_with(store.clone(), &options, whole_bytes);
+                let open = |whole_bytes| open_with(&tiff, &options, whole_bytes);
                 let (streamed, whole) = match (open(0), open(u64::MAX)) {
                     (Ok(streamed), Ok(whole)) => (streamed, whole),
                     (Err(Error::Usage(_)), _) => break,

@@ -29,6 +29,9 @@ pub(super) struct TiffFile {
     /// Where the first directory lies.
     pub(super) first: u64,
     cache: Mutex<[Option<Piece>; PIECES]>,
+    /// Directories that were read so far.
+    #[cfg(test)]
+    pub(super) reads: std::sync::atomic::AtomicUsize,
 }
 
 /// The entries of one directory, by rising tag.
@@ -97,11 +100,21 @@ impl TiffFile {
             return Err(Error::Format("the TIFF has no directory".into()));
         }
         let cache = Mutex::new([const { None }; PIECES]);
-        Ok(TiffFile { store, order, big, first, cache })
+        Ok(TiffFile {
+            store,
+            order,
+            big,
+            first,
+            cache,
+            #[cfg(test)]
+            reads: Default::default(),
+        })
     }
 
     /// Reads the directory at a byte of the file.
     pub(super) fn directory(&self, offset: u64) -> Result<Directory> {
+        #[cfg(test)]
+        self.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let broken = |what: String| Error::Format(format!("the directory at byte {offset} {what}"));
         let (count_bytes, entry_bytes, next_bytes) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let mut word = [0; 8];

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use outcrop_core::{BlockLayout, Error, Extent, Rect, Result};
+use outcrop_core::{BlockLayout, Error, Extent, LevelInfo, Rect, Result};
 
 use super::ifd::{Directory, Entry, TiffFile};
 use super::samples::Samples;
@@ -140,6 +140,11 @@ impl Layout {
         } else {
             BlockLayout::Strips { rows: self.height, planar, whole: self.row_bytes.is_none() }
         }
+    }
+
+    /// Its size and how it is cut.
+    pub(super) fn level(&self) -> LevelInfo {
+        LevelInfo { height: self.extent.height, width: self.extent.width, layout: self.describe() }
     }
 
     /// Blocks of the page, all planes.

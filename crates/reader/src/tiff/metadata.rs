@@ -5,9 +5,10 @@
 use outcrop_core::{DataType, GeoValue, Metadata, Resolution, Result, Value};
 
 use super::ifd::{Directory, Entry, TiffFile};
+use super::pages::{self, Ome};
 use super::samples::Samples;
 use super::tags::{photometric_name, tag, tag_name};
-use super::{ome, pages, xml};
+use super::xml;
 
 /// Bytes of the description and of the colour profile that are kept, at most.
 const MOST_BYTES: u64 = 16 << 20;
@@ -22,12 +23,12 @@ pub(super) fn read(
     file: &TiffFile,
     dir: &Directory,
     samples: &Samples,
-    ome_xml: Option<&str>,
+    ome: Option<&Ome>,
 ) -> (Metadata, Vec<Value>) {
     let mut tags = Tags { file, dir, unread: Vec::new() };
     let mut m = Metadata::default();
     let is_ome = dir.get(tag::IMAGE_DESCRIPTION).is_some_and(|entry| pages::describes_ome(file, entry));
-    if ome_xml.is_none() || !is_ome {
+    if ome.is_none() || !is_ome {
         m.description = tags.text_of(tag::IMAGE_DESCRIPTION, MOST_BYTES);
     }
     m.software = tags.text(tag::SOFTWARE);
@@ -76,10 +77,10 @@ pub(super) fn read(
         gdal_items(&text, channels, &mut m);
     }
     if m.channel_names.is_empty()
-        && let Some(names) = ome_xml.map(ome::channel_names)
+        && let Some(names) = ome.map(|ome| &ome.channel_names)
     {
         if names.len() == channels {
-            m.channel_names = names;
+            m.channel_names.clone_from(names);
         } else if !names.is_empty() {
             m.other.push(("OME channels".into(), names.join(", ")));
         }

@@ -31,7 +31,7 @@ mod xml;
 
 pub use codec::{CodecSupport, codecs};
 pub(crate) use ifd::is_tiff;
-pub use open::open;
+pub use open::{TiffPages, open};
 use outcrop_core::Value;
 pub use source::TiffSource;
 

@@ -1,4 +1,5 @@
-//! [`open`]: from a file to a page at a level, with all that decoding its blocks needs to know.
+//! [`TiffPages`]: from a file to its pages, and from there to a page at a level, with all that decoding its blocks needs to
+//! know.
 
 use std::sync::Arc;
 
@@ -10,34 +11,58 @@ use super::giant::{self, Streams};
 use super::ifd::{Directory, TiffFile};
 use super::layout::Layout;
 use super::old_jpeg::{self, OldJpeg};
+use super::pages::{self, Pages};
 use super::samples::Samples;
 use super::source::TiffSource;
 use super::tags::{codec_name, tag};
-use super::{BadBlocks, TiffOptions, metadata, pages};
+use super::{BadBlocks, TiffOptions, metadata};
 use crate::Store;
+
+/// The pages of a TIFF: its directories are walked once, however many of its pages are opened.
+pub struct TiffPages {
+    pub(super) file: Arc<TiffFile>,
+    pub(super) pages: Pages,
+}
 
 /// Opens a page of a TIFF at a level.
 ///
 /// # Errors
-/// [`Error::Format`] where a directory is broken, [`Error::Unsupported`] where the page's codec or samples are not
-/// read by this build, [`Error::Usage`] where the page or level does not exist or the fill does not fit.
+/// What [`TiffPages::open`] and [`TiffPages::at`] answer.
 pub fn open(store: Arc<Store>, options: &TiffOptions) -> Result<TiffSource> {
-    open_with(store, options, giant::WHOLE_BYTES)
+    TiffPages::open(store)?.at(options)
+}
+
+impl TiffPages {
+    /// Walks the directories of a TIFF.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it is none, its first directory is broken, or its directories lead in a circle.
+    pub fn open(store: Arc<Store>) -> Result<TiffPages> {
+        let file = TiffFile::open(store)?;
+        let pages = pages::read(&file)?;
+        Ok(TiffPages { file: Arc::new(file), pages })
+    }
+
+    /// Opens a page at a level.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where a directory is broken, [`Error::Unsupported`] where the page's codec or samples are not
+    /// read by this build, [`Error::Usage`] where the page or level does not exist or the fill does not fit.
+    pub fn at(&self, options: &TiffOptions) -> Result<TiffSource> {
+        open_with(self, options, giant::WHOLE_BYTES)
+    }
 }
 
 /// The same, decoding strips of more than `whole_bytes` as streams where their codec can be.
-pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u64) -> Result<TiffSource> {
-    let file = TiffFile::open(store)?;
-    let pages = pages::read(&file)?;
+pub(super) fn open_with(tiff: &TiffPages, options: &TiffOptions, whole_bytes: u64) -> Result<TiffSource> {
+    let TiffPages { file, pages } = tiff;
     let missing = |what: &str, wanted: u64, count: usize| {
         Error::Usage(format!("{what} {wanted} does not exist: there are {count}, counted from 0 (--{what})"))
     };
-    let find = |index: u64| usize::try_from(index).unwrap_or(usize::MAX);
-    let page = pages.pages.get(find(options.page));
-    let page = page.ok_or_else(|| missing("page", options.page, pages.pages.len()))?;
-    let level = page.levels.get(find(options.level));
-    let (mut offset, level) = *level.ok_or_else(|| missing("level", options.level, page.levels.len()))?;
-    let mask = page.mask_of(&level);
+    let page = pages.page(options.page).ok_or_else(|| missing("page", options.page, pages.infos.len()))?;
+    let level = page.level(options.level);
+    let mut offset = level.ok_or_else(|| missing("level", options.level, page.levels.len() + 1))?;
+    let mask = page.mask(options.level);
     if options.mask {
         offset = mask.ok_or_else(|| {
             Error::Usage(format!("page {} has no mask at level {}", options.page, options.level))
@@ -45,11 +70,14 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     }
 
     let dir = file.directory(offset)?;
-    let samples = Samples::read(&file, &dir)?;
-    let mut layout = Layout::read(&file, &dir, &samples)?.shifted(page.shift);
+    let samples = Samples::read(file, &dir)?;
+    let mut layout = Layout::read(file, &dir, &samples)?.shifted(page.shift);
+    // The full resolution first: this directory's, or else what its own says.
+    let mut levels = vec![layout.level()];
+    levels.extend(page.levels.iter().map(|part| part.level));
     let mut stream = None;
     if samples.compression == 6 {
-        stream = match old_jpeg::read(&file, &dir, &samples, &layout)? {
+        stream = match old_jpeg::read(file, &dir, &samples, &layout)? {
             OldJpeg::Blocks => None,
             OldJpeg::Header(header) => Some(Arc::new(header)),
             OldJpeg::Whole(whole) => {
@@ -58,28 +86,31 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
             }
         };
     }
-    let mut spec = block_spec(&file, &dir, &samples, &layout)?;
+    let mut spec = block_spec(file, &dir, &samples, &layout)?;
     spec.old_jpeg = stream;
     spec.check()?;
 
-    let (mut metadata, mut nodata) = metadata::read(&file, &dir, &samples, pages.ome_xml.as_deref());
-    if options.level > 0 && !options.mask {
-        let whole = file.directory(page.levels[0].0)?;
-        let its = Samples::read(&file, &whole)?;
-        let (of_page, its_nodata) = metadata::read(&file, &whole, &its, pages.ome_xml.as_deref());
-        metadata::inherit(&mut metadata, of_page);
-        if nodata.is_empty() {
-            nodata = its_nodata.into_iter().filter(|value| value.fits(samples.dtype)).collect();
+    let (mut metadata, mut nodata) = metadata::read(file, &dir, &samples, pages.ome.as_ref());
+    if offset != page.offset {
+        let whole = file.directory(page.offset)?;
+        let its = Samples::read(file, &whole)?;
+        levels[0] = Layout::read(file, &whole, &its)?.level();
+        if !options.mask {
+            let (of_page, its_nodata) = metadata::read(file, &whole, &its, pages.ome.as_ref());
+            metadata::inherit(&mut metadata, of_page);
+            if nodata.is_empty() {
+                nodata = its_nodata.into_iter().filter(|value| value.fits(samples.dtype)).collect();
+            }
         }
     }
     if mask.is_some() && !options.mask {
         metadata.other.push(("mask".into(), "yes".into()));
     }
-    metadata.ome_xml = pages.ome_xml;
-    metadata.notices = pages.notices;
+    metadata.ome_xml = pages.ome.as_ref().map(|ome| ome.xml.clone());
+    metadata.notices.clone_from(&pages.notices);
     let absent = nodata.first().copied().unwrap_or(Value::Int(0));
     let (mut extent, mut dtype) = (layout.extent, samples.dtype);
-    let palette = if options.expand_palette { palette(&file, &dir, &samples)? } else { None };
+    let palette = if options.expand_palette { palette(file, &dir, &samples)? } else { None };
     if let Some(palette) = &palette {
         // The nodata value is an index; no colour stands for it.
         (extent.channels, dtype) = (3, palette.dtype);
@@ -107,8 +138,8 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
         nodata,
         page: options.page,
         level: options.level,
-        levels: page.levels.iter().map(|l| l.1).collect(),
-        pages: pages.pages.iter().map(|p| p.info.clone()).collect(),
+        levels,
+        pages: pages.infos.clone(),
         stored_bytes: file.store.len(),
         metadata,
     };
@@ -123,6 +154,7 @@ pub(super) fn open_with(store: Arc<Store>, options: &TiffOptions, whole_bytes: u
     let giant = whole.saturating_mul(spec.dtype.bytes() as u64) > whole_bytes;
     let streams = (giant && !layout.tiled && layout.plain_bytes(1).is_none() && spec.can_stream())
         .then(|| Streams::new(file.store.clone(), spec.clone(), layout.planes));
+    let file = file.clone();
     Ok(TiffSource { file, image, layout, spec, streams, plain, absent, fill, palette, stored_channels })
 }
 

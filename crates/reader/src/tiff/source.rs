@@ -14,7 +14,7 @@ use super::layout::{Layout, Place};
 
 /// One page of a TIFF or BigTIFF at one level.
 pub struct TiffSource {
-    pub(super) file: TiffFile,
+    pub(super) file: Arc<TiffFile>,
     pub(super) image: Image,
     pub(super) layout: Layout,
     pub(super) spec: Arc<BlockSpec>,

@@ -140,7 +140,7 @@ mod tests {
         let lzw =
             weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(packed).unwrap();
         let old_lzw = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8).encode(packed).unwrap();
-        let mut all = vec![
+        let all = vec![
             (1, packed.to_vec()),
             (5, lzw),
             (5, old_lzw),
@@ -149,11 +149,11 @@ mod tests {
             (50000, zstd::stream::encode_all(packed, 3).unwrap()),
         ];
         #[cfg(feature = "lzma")]
-        {
+        let all = {
             let mut xz = Vec::new();
             liblzma::bufread::XzEncoder::new(packed, 1).read_to_end(&mut xz).unwrap();
-            all.push((34925, xz));
-        }
+            [all, vec![(34925, xz)]].concat()
+        };
         all
     }
 

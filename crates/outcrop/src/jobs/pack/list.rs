@@ -172,7 +172,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 
 /// The names of a list, each with what follows it.
 fn lines(list: &Path) -> Result<Vec<(String, Option<String>)>> {
-    let io = |e| Error::io(format!("read {}", list.display()), e);
+    let io = |e| Error::io(format!("read {} (--labels, --list)", list.display()), e);
     let bytes = fs::metadata(list).map_err(io)?.len();
     if bytes > MOST_BYTES {
         return Err(Error::Limits { what: format!("{}", list.display()), needed: bytes, limit: MOST_BYTES });
