@@ -172,7 +172,7 @@ pub struct Metadata {
     /// Free text (TIFF ImageDescription, ENVI description); OME-XML is kept apart.
     pub description: Option<String>,
     /// OME-XML.
-    pub ome_xml: Option<Arc<str>>,
+    pub ome_xml: Option<Arc<String>>,
     /// The software that wrote the file.
     pub software: Option<String>,
     /// Date and time as the file spells it.

@@ -146,7 +146,7 @@ fn metadata_json(image: &Image) -> Json {
     text("date_time", &m.date_time);
     text("photometric", &m.photometric);
     if let Some(xml) = &m.ome_xml {
-        object.insert("ome_xml".into(), (**xml).into());
+        object.insert("ome_xml".into(), xml.as_str().into());
     }
     if let Some(r) = &m.resolution {
         let resolution = json!({ "x": Float(r.x), "y": Float(r.y), "unit": unit(r.unit) });

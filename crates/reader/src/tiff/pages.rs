@@ -65,7 +65,7 @@ pub(super) struct Page<'a> {
 
 /// OME-XML of a file, and the names of channels in it.
 pub(super) struct Ome {
-    pub(super) xml: Arc<str>,
+    pub(super) xml: Arc<String>,
     pub(super) channel_names: Vec<String>,
 }
 
@@ -264,7 +264,7 @@ impl Ome {
     /// Reads the first directory's description, where it is OME-XML.
     fn read(file: &TiffFile, dir: &Directory) -> Option<Ome> {
         let entry = dir.get(tag::IMAGE_DESCRIPTION).filter(|entry| describes_ome(file, entry))?;
-        let xml: Arc<str> = file.text(entry, MOST_OME).ok()?.into();
+        let xml = Arc::new(file.text(entry, MOST_OME).ok()?);
         Some(Ome { channel_names: ome::channel_names(&xml), xml })
     }
 }
