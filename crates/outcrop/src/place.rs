@@ -196,10 +196,14 @@ mod tests {
     #[test]
     fn sizes_of_a_level_are_larger() {
         let mut level = image(1, 1);
-        level.metadata.ome_xml = Some("<Pixels PhysicalSizeX=\"0.5\" PhysicalSizeXUnit=\"µm\"/>".into());
+        level.metadata.ome_xml =
+            Some(String::from("<Pixels PhysicalSizeX=\"0.5\" PhysicalSizeXUnit=\"µm\"/>").into());
         level.metadata.resolution = Some(outcrop_core::Resolution { x: 40000.0, y: 20000.0, unit: 3 });
         let metadata = placed(&level, level.extent.rect());
-        assert_eq!(&*metadata.ome_xml.unwrap(), "<Pixels PhysicalSizeX=\"2\" PhysicalSizeXUnit=\"µm\"/>");
+        assert_eq!(
+            metadata.ome_xml.unwrap().as_str(),
+            "<Pixels PhysicalSizeX=\"2\" PhysicalSizeXUnit=\"µm\"/>"
+        );
         let r = metadata.resolution.unwrap();
         assert_eq!((r.x, r.y), (10000.0, 5000.0));
     }
