@@ -180,7 +180,32 @@ class Bench:
                     print("   no limit:", e, file=sys.stderr)
                     limit = None
         remove(output)
-        row = report.Row(work, commands, results, failed, wrong, statistics.median(limits) if limits else None, bool(cold))
+        self.keep(report.Row(work, commands, results, failed, wrong, statistics.median(limits) if limits else None, bool(cold)))
+
+    def gain(self, work, command, limit, needs=(), output=None):
+        """Times `command(threads)` and the plain library, `limit(threads)`, with one thread and with all, in turns: what slows the
+        machine for a while slows all four."""
+        counts = (1, os.cpu_count())
+        names = {n: f"{work}, {n} thread{'s' * (n > 1)}" for n in counts}
+        if not self.wanted(names[1]) or any(row.work == names[1] for row in self.rows):
+            return
+        print(work, file=sys.stderr)
+        self.need(*needs)
+        runs, limits = {n: [] for n in counts}, {n: [] for n in counts}
+        for _ in range(2 * self.args.runs - 1):
+            for n in counts:
+                remove(output)
+                run = Run(command(n))
+                if run.error:
+                    self.fault(f"{names[n]}: outcrop failed: {run.error}")
+                    return
+                runs[n].append(run)
+                limits[n].append(limit(n))
+        remove(output)
+        for n in counts:
+            self.keep(report.Row(names[n], {"outcrop": command(n)}, {"outcrop": runs[n]}, {}, {}, statistics.median(limits[n]), False))
+
+    def keep(self, row):
         self.rows.append(row)
         row.show()
         with open(f"{self.saved}.part", "wb") as f:

@@ -233,11 +233,13 @@ def scaling(b):
         path, out = b.path(source), b.path("o.tif")
         more = [out, "--co", "COMPRESS=DEFLATE", "--co", "ZLEVEL=6"] if ours == ["convert"] else ["--json"]
         codec = ["deflate", 6] if ours == ["convert"] else []
-        for threads in (1, os.cpu_count()):
-            b.compare(f"{work}, {threads} thread{'s' * (threads > 1)}", {
-                "outcrop": [OUTCROP, *ours, path, *more, "-j", str(threads)],
-            }, [source], lambda: limits(*plain, path, *codec, one_cpu=threads == 1)["seconds"],
-                output=out if ours == ["convert"] else None)
+        b.gain(
+            work,
+            lambda n: [OUTCROP, *ours, path, *more, "-j", str(n)],
+            lambda n: limits(*plain, path, *codec, one_cpu=n == 1)["seconds"],
+            [source],
+            out if ours == ["convert"] else None,
+        )
 
 
 def small_files(b):
