@@ -15,9 +15,9 @@
 //! Prints one JSON object: seconds, processor seconds and bytes. Run it beside the program it is compared with, in the
 //! same minute. All CPUs that the process may use are at work
 //! where no number of threads is given. Blocks that are decoded are read from the page cache into a buffer of the thread's, one
-//! `pread` for each, by the thread that decodes them; what is mapped is present before the clock starts. What a second thread gains is the processor seconds
-//! of one thread over the seconds of two, for both sides: outcrop reads ahead on a thread of its own also with `-j 1`, so
-//! seconds alone would hide that part of its work.
+//! `pread` for each, by the thread that decodes them; what is mapped is present before the clock starts. What a second thread gains is the
+//! seconds of one thread over those of two, for both sides; of files that are not in the page cache, and of jobs that write, outcrop has
+//! a second thread at work also with `-j 1`.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
