@@ -35,7 +35,16 @@ fn stopped(signal: i32, times: usize) -> (Folder, Option<i32>, String) {
     sparse(&folder.path("big.raw"), 1 << 40);
     let args =
         ["mean", "big.raw", "m.npy", "--shape", "4096,4096,65536", "--dtype", "u8", "--out-dtype", "u8"];
-    let mut child = folder.command(&args).spawn().unwrap();
+    let mut command = folder.command(&args);
+    // SAFETY: signal is async-signal-safe, as what runs between fork and exec must be.
+    unsafe {
+        command.pre_exec(move || {
+            // A suite under nohup ignores SIGHUP, and so would the run.
+            libc::signal(signal, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().unwrap();
     let started = Instant::now();
     while !folder.names().iter().any(|name| name.contains("outcrop-part")) {
         assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
