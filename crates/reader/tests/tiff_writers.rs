@@ -55,6 +55,32 @@ fn planes_behind_one_directory_are_pages() {
     }
 }
 
+#[test]
+fn a_stack_may_have_levels_and_pages_in_sub_directories() {
+    let mut b = Builder::new(true, false);
+    // A level of the first plane, and an image that is none.
+    let subs = [(3, 2), (7, 4)].map(|(width, height)| {
+        let tags = gray(&mut b, width, height, height, &[]);
+        b.directory(&tags)
+    });
+    let imagej = (270, ASCII, text("ImageJ=1.54f\nimages=3\n"));
+    let tags = gray(&mut b, 5, 4, 2, &[imagej, (330, LONG, subs.to_vec())]);
+    (20..60).for_each(|i| b.bytes.push(i));
+    b.page(&tags);
+    let read = |page, level| all(&b.bytes, &TiffOptions { page, level, ..TiffOptions::default() });
+    let samples = |from: u8, to: u8| (from..to).map(f64::from).collect::<Vec<_>>();
+    for (page, level, expected) in [
+        (0, 0, samples(0, 20)),
+        (0, 1, samples(0, 6)),
+        (1, 0, samples(20, 40)),
+        (2, 0, samples(40, 60)),
+        (3, 0, samples(0, 28)),
+    ] {
+        assert_eq!(read(page, level).unwrap(), expected, "page {page}, level {level}");
+    }
+    assert!(read(1, 1).is_err(), "a plane has no level of its own");
+}
+
 /// A page of one JPEG tile of 16 x 16, 13 x 9 of them in the image.
 fn jpeg_page(photometric: u64, samples: u64, stream: &[u8]) -> Result<Vec<f64>, Error> {
     let mut b = Builder::new(true, false);

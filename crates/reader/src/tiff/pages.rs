@@ -31,7 +31,7 @@ const MOST_DIRECTORIES: usize = 1 << 22;
 pub(super) struct Pages {
     /// What `info` says of each.
     pub(super) infos: Arc<Vec<PageInfo>>,
-    /// The directories of the full resolution; one for all planes of a stack.
+    /// The directories of the full resolution; the same for all planes of a stack.
     offsets: Vec<u64>,
     /// Bytes from the pixels of one plane of a stack to those of the next.
     step: u64,
@@ -135,6 +135,7 @@ fn read_at_most(file: &TiffFile, most: usize) -> Result<Pages> {
         let info = pages.infos[0].clone();
         let others = (1..stack.planes).map(|p| PageInfo { label: Some(stack.label(p)), ..info.clone() });
         pages.infos.extend(others);
+        pages.offsets.resize(pages.infos.len(), file.first);
         if stack.planes > 1 {
             step = stack.step;
             pages.infos[0].label.get_or_insert(stack.label(0));
@@ -183,14 +184,15 @@ impl Pages {
     pub(super) fn page(&self, number: u64) -> Option<Page<'_>> {
         let index = usize::try_from(number).ok()?;
         let info = self.infos.get(index)?;
-        // Planes of a stack have what its one directory has.
-        let (of, shift) = if self.step > 0 { (0, number * self.step) } else { (index, 0) };
-        let start = self.parts.partition_point(|p| p.page < of);
+        let offset = *self.offsets.get(index)?;
+        // Planes of a stack are where its one directory says, and further on; a SubIFD behind them is not.
+        let shift = if self.offsets.first() == Some(&offset) { number * self.step } else { 0 };
+        let start = self.parts.partition_point(|p| p.page < index);
         let all = &self.parts[start..];
-        let all = &all[..all.partition_point(|p| p.page == of)];
+        let all = &all[..all.partition_point(|p| p.page == index)];
         let (levels, masks) = all.split_at(all.partition_point(|p| !p.is_mask));
         let size = (info.extent.height, info.extent.width);
-        Some(Page { offset: self.offsets[of], size, levels, masks, shift })
+        Some(Page { offset, size, levels, masks, shift })
     }
 }
 
