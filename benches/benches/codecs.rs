@@ -171,15 +171,16 @@ fn byte_codecs(c: &mut Criterion<CpuTime>) {
 
 /// The predictors alone, on bytes that no codec has touched; the limit is a copy.
 fn predictors(c: &mut Criterion<CpuTime>) {
-    for kind in KINDS {
+    for kind in KINDS.into_iter().chain([("u16x8", 8, DataType::U16)]) {
         let packed = differences(&pixels(kind), kind);
         measure(c, "predictor 2", kind, &spec(1, 2, kind), &packed, |out| out.copy_from_slice(&packed));
     }
-    let kind = ("f32", 1, DataType::F32);
-    let packed: Vec<u8> = pixels(KINDS[1]).repeat(2);
-    let mut float = spec(1, 3, kind);
-    float.sample_format = 3;
-    measure(c, "predictor 3", kind, &float, &packed, |out| out.copy_from_slice(&packed));
+    for kind in [("f32", 1, DataType::F32), ("f64", 1, DataType::F64)] {
+        let packed: Vec<u8> = pixels(KINDS[1]).repeat(kind.2.bytes() / 2);
+        let mut float = spec(1, 3, kind);
+        float.sample_format = 3;
+        measure(c, "predictor 3", kind, &float, &packed, |out| out.copy_from_slice(&packed));
+    }
 }
 
 /// Codecs whose blocks are images, of eight bits and three channels.

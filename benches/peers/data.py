@@ -25,6 +25,7 @@ TIFFS = {
     "zstd.tif": ("u8x3.raw", dict(compression="zstd", predictor=2, **TILED)),
     "jpeg.tif": ("u8x3.raw", dict(compression="jpeg", compressionargs={"level": 90}, subsampling=(2, 2), **TILED)),
     "zstd-planar-u16x8.tif": ("u16x8.raw", dict(compression="zstd", predictor=2, tile=(512, 512), planarconfig="separate", **GRAY)),
+    "deflate-u16x8.tif": ("u16x8.raw", dict(compression="zlib", predictor=2, tile=(512, 512), planarconfig="contig", **GRAY)),
     "f32-p3-tiled.tif": ("f32.raw", dict(compression="zlib", predictor=3, tile=(512, 512), **GRAY)),
     "f32-p3-strips.tif": ("f32.raw", dict(compression="zlib", predictor=3, rowsperstrip=64, **GRAY)),
 }

@@ -45,9 +45,9 @@ pub(crate) fn differences(pixels: &[u8], (_, samples, dtype): Kind) -> Vec<u8> {
             (samples..row.len()).rev().for_each(|i| row[i] = row[i].wrapping_sub(row[i - samples]));
             continue;
         }
-        for i in (1..row.len() / 2).rev() {
+        for i in (samples..row.len() / 2).rev() {
             let at = |row: &[u8], i: usize| u16::from_ne_bytes([row[2 * i], row[2 * i + 1]]);
-            let difference = at(row, i).wrapping_sub(at(row, i - 1));
+            let difference = at(row, i).wrapping_sub(at(row, i - samples));
             row[2 * i..2 * i + 2].copy_from_slice(&difference.to_ne_bytes());
         }
     }

@@ -310,13 +310,8 @@ fn undo(spec: &BlockSpec, row: &mut [u8], planes: &mut Vec<u8>) -> Result<(), Fa
         (1, ..) => {}
         (2, 1, DataType::U8) => sums::<1>(row),
         (2, 3, DataType::U8) => sums::<3>(row),
-        (2, 1, DataType::U16) => {
-            let mut sum = 0u16;
-            for sample in row.chunks_exact_mut(2) {
-                sum = sum.wrapping_add(u16::from_ne_bytes([sample[0], sample[1]]));
-                sample.copy_from_slice(&sum.to_ne_bytes());
-            }
-        }
+        (2, 1, DataType::U16) => sums_of_u16::<1>(row),
+        (2, 8, DataType::U16) => sums_of_u16::<8>(row),
         (3, 1, DataType::F32) => {
             sums::<1>(row);
             planes.clear();
@@ -341,6 +336,16 @@ fn sums<const N: usize>(row: &mut [u8]) {
         for (sum, sample) in sums.iter_mut().zip(pixel) {
             *sum = sum.wrapping_add(*sample);
             *sample = *sum;
+        }
+    }
+}
+
+fn sums_of_u16<const N: usize>(row: &mut [u8]) {
+    let mut sums = [0u16; N];
+    for pixel in row.chunks_exact_mut(2 * N) {
+        for (sum, sample) in sums.iter_mut().zip(pixel.chunks_exact_mut(2)) {
+            *sum = sum.wrapping_add(u16::from_ne_bytes([sample[0], sample[1]]));
+            sample.copy_from_slice(&sum.to_ne_bytes());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Predictors: horizontal differences (2) and floating point (3, Adobe's technical note 3), undone in place.
 //!
-//! Differences run along a row, each sample to the one of the same channel to its left. The sums of the common
-//! channel counts live in registers; on x86-64 those of native samples in vectors (`predictor_sse2`), twice as fast and more.
+//! Differences run along a row, each sample to the one of the same channel to its left. Their sums live in registers; on
+//! x86-64 those of few native channels in vectors (`predictor_sse2`), twice as fast and more.
 
 use outcrop_core::{ByteOrder, Error, Result};
 
@@ -75,7 +75,7 @@ fn row_of<W: Word>(row: &mut [u8], samples: usize, swap: bool) {
         // The sums go on behind the last pixel that is done.
         let last = done.saturating_sub(samples * size_of::<W>());
         return if done > 0 {
-            in_memory::<W>(&mut row[last..], samples, false)
+            in_memory::<W>(&mut row[last..], samples)
         } else {
             scalar_row::<W>(row, samples, swap)
         };
@@ -85,19 +85,39 @@ fn row_of<W: Word>(row: &mut [u8], samples: usize, swap: bool) {
 
 fn scalar_row<W: Word>(row: &mut [u8], samples: usize, swap: bool) {
     match samples {
-        1 => in_registers::<W, 1>(row, swap),
-        2 => in_registers::<W, 2>(row, swap),
-        3 => in_registers::<W, 3>(row, swap),
-        4 => in_registers::<W, 4>(row, swap),
-        _ => in_memory::<W>(row, samples, swap),
+        1 => channels::<W, 1>(row, 0, 1, swap),
+        2 => channels::<W, 2>(row, 0, 2, swap),
+        3 => channels::<W, 3>(row, 0, 3, swap),
+        4 => channels::<W, 4>(row, 0, 4, swap),
+        8 => channels::<W, 8>(row, 0, 8, swap),
+        _ => {
+            let mut from = 0;
+            while from < samples {
+                from += match samples - from {
+                    16.. => some_channels::<W, 16>(row, from, samples, swap),
+                    8.. => some_channels::<W, 8>(row, from, samples, swap),
+                    4.. => some_channels::<W, 4>(row, from, samples, swap),
+                    2.. => some_channels::<W, 2>(row, from, samples, swap),
+                    _ => some_channels::<W, 1>(row, from, samples, swap),
+                }
+            }
+        }
     }
 }
 
+/// Sums `N` of a pixel's `samples` channels, from that one on, along the row. Returns `N`.
+fn some_channels<W: Word, const N: usize>(row: &mut [u8], from: usize, samples: usize, swap: bool) -> usize {
+    channels::<W, N>(row, from, samples, swap);
+    N
+}
+
+/// The same. The sums stay in registers, in vectors where `N` samples fill one.
 #[inline(always)]
-fn in_registers<W: Word, const N: usize>(row: &mut [u8], swap: bool) {
+fn channels<W: Word, const N: usize>(row: &mut [u8], from: usize, samples: usize, swap: bool) {
     let size = size_of::<W>();
     let mut sums = [W::default(); N];
-    for pixel in row.chunks_exact_mut(N * size) {
+    for pixel in row.chunks_exact_mut(samples * size) {
+        let pixel = &mut pixel[from * size..][..N * size];
         for (sum, sample) in sums.iter_mut().zip(pixel.chunks_exact_mut(size)) {
             *sum = sum.add(W::get(sample, swap));
             sum.put(sample);
@@ -105,12 +125,10 @@ fn in_registers<W: Word, const N: usize>(row: &mut [u8], swap: bool) {
     }
 }
 
-pub(super) fn in_memory<W: Word>(row: &mut [u8], samples: usize, swap: bool) {
+/// Sums one sample after the other: the end of a row that vectors have begun.
+pub(super) fn in_memory<W: Word>(row: &mut [u8], samples: usize) {
     let size = size_of::<W>();
     let stride = samples * size;
-    if swap {
-        row.chunks_exact_mut(size).for_each(|s| W::get(s, true).put(s));
-    }
     for at in (stride..row.len()).step_by(size) {
         let (before, here) = row.split_at_mut(at);
         let here = &mut here[..size];
@@ -165,11 +183,10 @@ pub(super) fn undo_float(
             4 => {
                 let (b, rest) = rest.split_at(count);
                 let (c, d) = rest.split_at(count);
-                let pixels = row.chunks_exact_mut(4).zip(a.iter().zip(b).zip(c.iter().zip(d)));
-                pixels.for_each(|(to, ((a, b), (c, d)))| to.copy_from_slice(&native([*a, *b, *c, *d])));
+                join_4([a, b, c, d], row);
             }
             3 => join::<3>(scratch, count, row),
-            _ => join::<8>(scratch, count, row),
+            _ => join_halves(scratch, count, row),
         }
     }
 }
@@ -181,6 +198,33 @@ fn native<const N: usize>(mut bytes: [u8; N]) -> [u8; N] {
         bytes.reverse();
     }
     bytes
+}
+
+/// The same for eight bytes, by joining halves of four: that the compiler makes vectors of.
+fn join_halves(planes: &[u8], count: usize, row: &mut [u8]) {
+    const SAMPLES: usize = 128;
+    let mut halves = [[0; 4 * SAMPLES]; 2];
+    for (i, samples) in row.chunks_mut(8 * SAMPLES).enumerate() {
+        let len = samples.len() / 8;
+        for (half, planes) in halves.iter_mut().zip(planes.chunks_exact(4 * count)) {
+            join_4(std::array::from_fn(|k| &planes[k * count + i * SAMPLES..][..len]), half);
+        }
+        let [high, low] = &halves;
+        let pairs = high.as_chunks::<4>().0.iter().zip(low.as_chunks::<4>().0);
+        for (sample, (high, low)) in samples.chunks_exact_mut(8).zip(pairs) {
+            let (first, second) = if cfg!(target_endian = "little") { (low, high) } else { (high, low) };
+            sample[..4].copy_from_slice(first);
+            sample[4..].copy_from_slice(second);
+        }
+    }
+}
+
+#[inline(always)]
+fn join_4([a, b, c, d]: [&[u8]; 4], samples: &mut [u8]) {
+    let bytes = a.iter().zip(b).zip(c.iter().zip(d));
+    for (to, ((a, b), (c, d))) in samples.chunks_exact_mut(4).zip(bytes) {
+        to.copy_from_slice(&native([*a, *b, *c, *d]));
+    }
 }
 
 #[inline(always)]
@@ -197,7 +241,7 @@ mod tests {
     #[test]
     fn differences_of_every_width_order_and_sample_count_are_undone() {
         fn check<W: Word>(bytes: usize, values: fn(u64) -> Vec<u8>) {
-            for samples in [1, 2, 3, 4, 5, 13] {
+            for samples in [1, 2, 3, 4, 5, 8, 13, 47] {
                 for order in [ByteOrder::Little, ByteOrder::Big] {
                     let (width, rows) = (17, 3);
                     let want: Vec<u8> = (0..(width * rows * samples) as u64).flat_map(values).collect();
@@ -254,5 +298,28 @@ mod tests {
         let found: Vec<f32> =
             stored.chunks(2).map(|b| half::f16::from_ne_bytes([b[0], b[1]]).to_f32()).collect();
         assert_eq!(found, [1.5, -2.25, 3.75, 4.0]);
+    }
+
+    #[test]
+    fn floats_of_every_width_and_sample_count_are_undone() {
+        for (bytes, samples) in [2, 3, 4, 8].into_iter().flat_map(|b| [1, 2, 3, 5, 16].map(|s| (b, s))) {
+            for width in [1, 7, 8, 64, 129] {
+                let count = width * samples;
+                let want: Vec<u8> = (0..2 * count * bytes).map(|i| (i * i * 37 >> 3) as u8).collect();
+                let mut stored = Vec::new();
+                for row in want.chunks(count * bytes) {
+                    let significance = |k| if cfg!(target_endian = "little") { bytes - 1 - k } else { k };
+                    let mut planes: Vec<u8> = (0..bytes * count)
+                        .map(|i| row[i % count * bytes + significance(i / count)])
+                        .collect();
+                    (samples..planes.len())
+                        .rev()
+                        .for_each(|i| planes[i] = planes[i].wrapping_sub(planes[i - samples]));
+                    stored.extend(planes);
+                }
+                undo_float(&mut stored, count * bytes, bytes, samples, &mut Vec::new());
+                assert_eq!(stored, want, "{width} x {samples} samples of {bytes} bytes");
+            }
+        }
     }
 }

@@ -99,9 +99,9 @@ mod tests {
                 }
                 let mut want = row.clone();
                 match bytes {
-                    1 => in_memory::<u8>(&mut want, samples, false),
-                    2 => in_memory::<u16>(&mut want, samples, false),
-                    _ => in_memory::<u32>(&mut want, samples, false),
+                    1 => in_memory::<u8>(&mut want, samples),
+                    2 => in_memory::<u16>(&mut want, samples),
+                    _ => in_memory::<u32>(&mut want, samples),
                 }
                 let done = undo(&mut row, bytes, samples);
                 assert!(done.is_multiple_of(bytes * samples) && row.len() - done < 16, "{done}");
