@@ -11,6 +11,8 @@ use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, keep, same};
 
 /// Bytes of a band of rows that is walked once for each channel: it stays in the second-level cache.
 const BAND_BYTES: usize = 256 << 10;
+/// Bytes of rows that are brought together, where they do not lie so, and folded at once.
+const ROWS_BYTES: usize = 64 << 10;
 /// Samples gathered before they are folded; no more than twice as many are held.
 const GATHER: usize = 4096;
 const NAME: &str = "outcrop stats";
@@ -128,7 +130,7 @@ impl Stats {
         let mut spans: Vec<Option<Span<T>>> = vec![None; count];
         let before: Vec<u64> = channels.iter().map(|c| c.sums.nan).collect();
         let rules: Vec<Rule<T>> = (0..count).map(|c| Rule::of(bound, c)).collect();
-        if !fold_contiguous(channels, &view, &rules, &mut spans) {
+        if !fold_interleaved_rows(channels, &view, &rules, &mut spans) {
             let row_bytes = (width * count * size_of::<T>()).max(1);
             let mut gather = Gather::default();
             for y in (0..height).step_by((BAND_BYTES / row_bytes).max(1)) {
@@ -178,15 +180,15 @@ impl<T: Sample> Rule<T> {
     }
 }
 
-/// Folds samples that lie in C order and have a kernel for interleaved channels; false where they do not, or where
+/// Folds samples whose rows lie in C order and have a kernel for interleaved channels; false where they do not, or where
 /// channels leave out a value each and others none.
-fn fold_contiguous<T: Sample>(
+fn fold_interleaved_rows<T: Sample>(
     channels: &mut [ChannelPartial],
     view: &ArrayView3<'_, T>,
     rules: &[Rule<T>],
     spans: &mut [Option<Span<T>>],
 ) -> bool {
-    let Some(samples) = view.as_slice() else { return false };
+    let Some(rows): Option<Vec<&[T]>> = as_rows(view) else { return false };
     let value = |rule: &Rule<T>| if let Rule::Value(value) = rule { Some(*value) } else { None };
     let Some(values): Option<Vec<Option<T>>> = rules.iter().map(value).collect() else { return false };
     let nodata: Vec<T> = values.iter().flatten().copied().collect();
@@ -196,9 +198,31 @@ fn fold_contiguous<T: Sample>(
     let nodata = Some(&nodata[..]).filter(|list| !list.is_empty());
     let mut left = vec![0; values.len()];
     let mut sums: Vec<&mut ExactSums> = channels.iter_mut().map(|c| &mut c.sums).collect();
-    let done = fold_interleaved(samples, nodata, &mut sums, spans, &mut left);
+    let mut fold = |samples: &[T]| fold_interleaved(samples, nodata, &mut sums, spans, &mut left);
+    // Whether there is a kernel.
+    if !fold(&[]) {
+        return false;
+    }
+    let together = |row: &&[T]| (ROWS_BYTES / size_of_val(*row).max(1)).max(1);
+    let mut held = Vec::new();
+    let done = rows.chunks(rows.first().map_or(1, together)).all(|rows| match rows {
+        [row] => fold(row),
+        rows => {
+            held.clear();
+            rows.iter().for_each(|row| held.extend_from_slice(row));
+            fold(&held)
+        }
+    });
     channels.iter_mut().zip(left).for_each(|(c, left)| c.counts.nodata += left);
     done
+}
+
+/// The runs of samples in C order that a view is: one of all, or one of each row.
+fn as_rows<'v, T>(view: &'v ArrayView3<'_, T>) -> Option<Vec<&'v [T]>> {
+    match view.as_slice() {
+        Some(samples) => Some(vec![samples]),
+        None => view.outer_iter().map(|row| row.to_slice()).collect(),
+    }
 }
 
 /// Brings samples of one channel together, where they do not lie so, and folds them.

@@ -97,14 +97,12 @@ impl TiffSource {
     }
 
     /// Whether stored bytes are read, though the file may be mapped: those of codecs always are, and of samples as they are what
-    /// is small. Planes of such samples can be lent from the map alone.
+    /// is small.
     fn is_read(&self, ranges: &[(u64, u64)]) -> bool {
         let store = &self.file.store;
         match (store.is_mapped(), self.plain) {
             (false, _) => true,
-            (true, true) => {
-                self.layout.planes == 1 && store.is_better_read(ranges.iter().map(|(_, bytes)| bytes).sum())
-            }
+            (true, true) => store.is_better_read(ranges.iter().map(|(_, bytes)| bytes).sum()),
             (true, false) => store.may_read(),
         }
     }
@@ -242,7 +240,7 @@ impl Source for TiffSource {
             && self.palette.is_none()
             && channels.as_step().is_some_and(|s| s.1 > 0)
             // Planes that are read lie in runs of their own.
-            && (planes == 1 || self.file.store.is_mapped())
+            && (planes == 1 || (self.file.store.is_mapped() && !self.file.store.may_read()))
             && layout.one_run(&self.file, self.spec.dtype.bytes() as u64)?;
         let scratch_bytes = if lent {
             0

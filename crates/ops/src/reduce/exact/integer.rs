@@ -27,8 +27,7 @@ impl<T: Sample> Span<T> {
 }
 
 /// Adds interleaved samples, `sums.len()` channels to a pixel, beginning with the first channel. Samples that are their
-/// channel's nodata value are counted in `left` alone. False where there is no such kernel, for the type or for
-/// nodata in so many channels: nothing was added then.
+/// channel's nodata value are counted in `left` alone. False where there is no such kernel for the type: nothing was added then.
 pub(crate) fn fold_interleaved<S: Sample>(
     samples: &[S],
     nodata: Option<&[S]>,
@@ -39,9 +38,6 @@ pub(crate) fn fold_interleaved<S: Sample>(
     use outcrop_core::DataType::*;
     if sums.is_empty() {
         return true;
-    }
-    if nodata.is_some() && !small::takes_nodata(sums.len()) {
-        return false;
     }
     match S::DTYPE {
         U8 => small::fold(samples, 0u8, nodata, sums, spans, left),
