@@ -305,7 +305,7 @@ mod tests {
         for (bytes, samples) in [2, 3, 4, 8].into_iter().flat_map(|b| [1, 2, 3, 5, 16].map(|s| (b, s))) {
             for width in [1, 7, 8, 64, 129] {
                 let count = width * samples;
-                let want: Vec<u8> = (0..2 * count * bytes).map(|i| (i * i * 37 >> 3) as u8).collect();
+                let want: Vec<u8> = (0..2 * count * bytes).map(|i| ((i * i * 37) >> 3) as u8).collect();
                 let mut stored = Vec::new();
                 for row in want.chunks(count * bytes) {
                     let significance = |k| if cfg!(target_endian = "little") { bytes - 1 - k } else { k };
