@@ -2,11 +2,13 @@
 
 import os
 import struct
+import subprocess
 import sys
 
 import numpy as np
 import tifffile
 
+OUTCROP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../target/release/outcrop")
 folder, side = sys.argv[1], int(sys.argv[2])
 rng = np.random.default_rng(1)
 TILED = dict(tile=(512, 512), photometric="rgb")
@@ -118,6 +120,9 @@ def make(name):
         stored_tiff(part, *TIFFS[name])
     elif name == "million.tif":
         write_tiff(part, np.zeros((16384, 16384), "u1"), compression="zstd", tile=(16, 16))
+    elif name == "levels.tif":
+        # Uncompressed, all levels as pages: what an encoder alone is timed on.
+        subprocess.check_call([OUTCROP, "pyramid", make("none.tif"), part, "--cog", "--to", "tiff", "--quiet"])
     elif name == "small":
         small_files(part)
     elif name.startswith("repeated-"):

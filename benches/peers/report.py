@@ -184,7 +184,7 @@ def document(b):
         *(summary(b, row, TARGETS) for row in works), "",
         "The limit is: for *stats* of uncompressed samples reading them from memory on all CPUs; for *mean* and *convert to none* reading the input and "
         "writing the output by memcpy to a mapped file; for codecs the plain library over the same blocks on all CPUs (libdeflate, zstd, "
-        "weezl, zune-jpeg, jpeg-encoder) and a plain loop for the predictor, for the pyramid 4/3 of it; for *cold* works reading the file from disk, or decoding it where that is slower.", "",
+        "weezl, zune-jpeg, jpeg-encoder) and a plain loop for the predictor, for the pyramid over those of all levels; for *cold* works reading the file from disk, or decoding it where that is slower.", "",
     ]
     if b.starts:
         lines += ["Start-up of peers, taken off in ratios: " + ", ".join(f"{w} {seconds(s)} s" for w, s in b.starts.items()) + ".", ""]

@@ -8,8 +8,9 @@
 //! limits decode FILE [THREADS]       every block of a TIFF through the plain library (libdeflate, zstd, weezl, zune-jpeg) and
 //!                                    a plain loop that undoes its predictor, no more
 //! limits blocks FILE [THREADS]       the same by our own block decoder: no chunks, no scheduler, no statistics
-//! limits encode FILE CODEC [LEVEL]   every block of an uncompressed TIFF of 8-bit samples through the plain encoder
-//!                                    (libdeflate, zstd, weezl, jpeg-encoder 4:2:0), after the predictor where it has one
+//! limits encode FILE CODEC [LEVEL]   every block of an uncompressed TIFF of 8-bit samples, of all its pages if these have blocks of
+//!                                    one size, through the plain encoder (libdeflate, zstd, weezl, jpeg-encoder 4:2:0), after
+//!                                    the predictor where it has one
 //! ```
 //!
 //! Prints one JSON object: seconds, processor seconds and bytes. Run it beside the program it is compared with, in the
@@ -163,7 +164,7 @@ fn cache(path: &str, threads: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Which blocks a file has and what they hold.
+/// Which blocks a file has and what they hold: those of the first page.
 struct Blocks {
     offsets: Vec<u64>,
     counts: Vec<u64>,
@@ -173,7 +174,26 @@ struct Blocks {
 
 impl Blocks {
     fn of(input: &[u8]) -> Result<Blocks, Failure> {
+        Blocks::of_page(&mut tiff::decoder::Decoder::new(std::io::Cursor::new(input))?)
+    }
+
+    /// The blocks of all pages, all of one size.
+    fn of_all_pages(input: &[u8]) -> Result<Blocks, Failure> {
         let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(input))?;
+        let mut all = Blocks::of_page(&mut decoder)?;
+        while decoder.more_images() {
+            decoder.next_image()?;
+            let page = Blocks::of_page(&mut decoder)?;
+            if page.counts[0] != all.counts[0] {
+                return Err("pages have blocks of several sizes".into());
+            }
+            all.offsets.extend(page.offsets);
+            all.counts.extend(page.counts);
+        }
+        Ok(all)
+    }
+
+    fn of_page(decoder: &mut tiff::decoder::Decoder<std::io::Cursor<&[u8]>>) -> Result<Blocks, Failure> {
         let tiled = decoder.find_tag(Tag::TileOffsets)?.is_some();
         let (offsets, counts) = if tiled {
             (Tag::TileOffsets, Tag::TileByteCounts)
@@ -361,7 +381,7 @@ fn difference(block: &[u8], row: usize, samples: usize, out: &mut [u8]) {
 
 fn encode(path: &str, codec: &str, level: i32, threads: usize) -> Result<(), Failure> {
     let input = map(path)?;
-    let Blocks { offsets, counts, spec, .. } = Blocks::of(&input)?;
+    let Blocks { offsets, counts, spec, .. } = Blocks::of_all_pages(&input)?;
     let (samples, row) = (spec.samples(), spec.width as usize * spec.samples());
     let block_bytes = row * spec.height as usize;
     if spec.compression != 1 || spec.dtype != DataType::U8 {
