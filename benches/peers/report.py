@@ -75,7 +75,9 @@ def summary(b, row, targets):
     if who and row.work.startswith(("convert", "pyramid")) and row.work != "convert to none" and row.median(who, "cpu") < 1.1 * row.median(who, "wall"):
         factor = 3
     durable = row.on_disk(b.starts)
-    ratio = verdict(time / ours, factor) + (f", {durable:.2f} on disk" if durable else "") if who else ""
+    # The target of means is one of outputs on disk.
+    plain, on_disk = (None, factor) if row.work.startswith("mean") else (factor, None)
+    ratio = verdict(time / ours, plain) + (f", on disk {verdict(durable, on_disk)}" if durable else "") if who else ""
     limit = verdict(row.limit / ours, share) if row.limit else ""
     memory = size = ""
     if who:
@@ -170,7 +172,8 @@ def document(b):
         "- Ratios take the start-up of a peer (the interpreter, the imports) off its time, and nothing off outcrop's; not where "
         "starting is the work.",
         "- outcrop has its output on disk when it ends (fsync); the peers leave theirs in the page cache, which counts for them. What an "
-        "fsync after the program took is in the last table (*on disk s*), and in the ratio that is called *on disk*: there both have their output on disk.",
+        "fsync after the program took is in the last table (*on disk s*), and in the ratio that is called *on disk*: there both have their output on "
+        "disk. The target of means, which says so, is held against that one.",
         "- Before each run that writes, as many bytes of the page cache as it will write are taken and given back, so that no program pays "
         "for memory that the one before gave back to the host of a virtual machine.",
         "- Every answer is checked: means, percentiles, pixels and levels of outputs. Who is wrong is no peer in the ratios.",
