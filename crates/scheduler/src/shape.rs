@@ -16,8 +16,9 @@ const CACHED_BYTES: u64 = 1 << 20;
 /// cache, where it is used.
 const ROWS_BYTES: u64 = 512 << 10;
 
-/// A tile of so many bytes is a chunk of its own there: it is decoded where it is used, and nothing is copied.
-const LONE_BYTES: u64 = 256 << 10;
+/// A tile of so many bytes is a chunk, or a part of one, there: it is decoded where it is used, and nothing is copied. Of smaller ones
+/// a copy costs less than a part.
+const LONE_BYTES: u64 = 64 << 10;
 
 /// What a chunk aims at that is read in parts: few threads have to be woken for it, and a source reads so much rather than maps it.
 const RUN_BYTES: u64 = 3 << 20;
@@ -164,6 +165,7 @@ mod tests {
         let shape = |layout| reading(layout, EXTENT, EXTENT.rect(), 3, true).0;
         assert_eq!(shape(tiles(512)), (512, 512));
         assert_eq!(shape(tiles(4096)), (4096, 4096));
+        assert_eq!(shape(tiles(256)), (256, 256));
         assert_eq!(shape(tiles(128)), (128, 21 * 128));
         assert_eq!(shape(BlockLayout::Strips { rows: 16, planar: false, whole: true }), (32, 10_000));
         assert_eq!(shape(BlockLayout::Strips { rows: 64, planar: false, whole: true }), (64, 10_000));
