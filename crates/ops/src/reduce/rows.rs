@@ -1,6 +1,6 @@
 //! A chunk's rows in runs, channel by channel, with the samples that take no part marked.
 
-use ndarray::{ArrayView1, ArrayView2, Axis};
+use ndarray::{ArrayView1, ArrayView2, ArrayView3, Axis};
 use outcrop_core::{Chunk, Error, Result, Sample};
 
 use crate::validity::{Class, Validity};
@@ -38,20 +38,33 @@ pub(crate) fn rows<T: Sample>(
     Ok(())
 }
 
+/// The runs of samples in C order that a view is: one of all, or one of each row.
+pub(crate) fn as_rows<'v, T>(view: &'v ArrayView3<'_, T>) -> Option<Vec<&'v [T]>> {
+    match view.as_slice() {
+        Some(samples) => Some(vec![samples]),
+        None => view.outer_iter().map(|row| row.to_slice()).collect(),
+    }
+}
+
 /// Appends one channel of a run of pixels.
 pub(crate) fn append_channel<T: Sample>(held: &mut Vec<T>, pixels: ArrayView2<'_, T>, channel: usize) {
-    fn every<T: Copy, const C: usize>(held: &mut Vec<T>, samples: &[T], channel: usize) {
-        held.extend(samples.as_chunks::<C>().0.iter().map(|pixel| pixel[channel]));
-    }
     let plane = pixels.column(channel);
     match (pixels.as_slice(), plane.as_slice()) {
         (_, Some(plane)) => held.extend_from_slice(plane),
-        (Some(samples), _) => match pixels.dim().1 {
-            2 => every::<T, 2>(held, samples, channel),
-            3 => every::<T, 3>(held, samples, channel),
-            4 => every::<T, 4>(held, samples, channel),
-            channels => held.extend(samples[channel..].iter().step_by(channels)),
-        },
+        (Some(samples), _) => append_every(held, samples, pixels.dim().1, channel),
         _ => held.extend(plane),
+    }
+}
+
+/// Appends one of so many interleaved channels.
+pub(crate) fn append_every<T: Sample>(held: &mut Vec<T>, samples: &[T], channels: usize, channel: usize) {
+    fn every<T: Copy, const C: usize>(held: &mut Vec<T>, samples: &[T], channel: usize) {
+        held.extend(samples.as_chunks::<C>().0.iter().map(|pixel| pixel[channel]));
+    }
+    match channels {
+        2 => every::<T, 2>(held, samples, channel),
+        3 => every::<T, 3>(held, samples, channel),
+        4 => every::<T, 4>(held, samples, channel),
+        _ => held.extend(samples[channel..].iter().step_by(channels)),
     }
 }

@@ -5,7 +5,7 @@ use outcrop_core::{Chunk, DataType, Rect, Reduce, Result, Sample, Value, with_pi
 
 use super::exact::{ExactSum, ExactSums, Scratch, Span, fold, fold_interleaved};
 use super::extrema::{Extrema, Place};
-use super::rows::append_channel;
+use super::rows::{append_every, as_rows};
 use crate::saved::{Loader, Saver};
 use crate::validity::{Bound, Class, Counts, NanPolicy, Validity, keep, same};
 
@@ -217,14 +217,6 @@ fn fold_interleaved_rows<T: Sample>(
     done
 }
 
-/// The runs of samples in C order that a view is: one of all, or one of each row.
-fn as_rows<'v, T>(view: &'v ArrayView3<'_, T>) -> Option<Vec<&'v [T]>> {
-    match view.as_slice() {
-        Some(samples) => Some(vec![samples]),
-        None => view.outer_iter().map(|row| row.to_slice()).collect(),
-    }
-}
-
 /// Brings samples of one channel together, where they do not lie so, and folds them.
 #[derive(Default)]
 struct Gather<T> {
@@ -245,46 +237,68 @@ impl<T: Sample> Gather<T> {
         channel: &mut ChannelPartial,
         span: &mut Option<Span<T>>,
     ) {
-        let nodata = if let Rule::Value(value) = rule { *value } else { None };
-        let plane = view.slice(s![rows.clone(), .., c]);
-        if let (Rule::Value(_), Some(samples)) = (rule, plane.as_slice()) {
-            // A plane of its own.
-            channel.counts.nodata += fold(samples, nodata, &mut channel.sums, span, &mut self.scratch);
-            self.scratch.drain(&mut channel.sums);
-            return;
-        }
-        for y in rows {
-            let row = view.slice(s![y, .., c]);
-            match rule {
-                Rule::Values(values) => {
+        match rule {
+            Rule::Value(nodata) => {
+                self.fold_but(*nodata, view.slice(s![rows, .., ..]), c, channel, span);
+            }
+            Rule::Values(values) => {
+                for row in view.slice(s![rows, .., c]).outer_iter() {
                     for part in row.axis_chunks_iter(Axis(0), GATHER) {
                         self.hold_without(values, part, channel);
-                        self.fold_held(nodata, channel, span, GATHER);
+                        self.fold_held(None, channel, span, GATHER);
                     }
-                    continue;
                 }
-                Rule::Classes => {
+            }
+            Rule::Classes => {
+                for y in rows {
+                    let row = view.slice(s![y, .., c]);
                     for (i, part) in row.axis_chunks_iter(Axis(0), GATHER).enumerate() {
                         bound.classify(c, [y, i * GATHER], part, &mut self.classes);
                         channel.counts.leave_all(&self.classes);
                         keep(&mut self.held, part, &self.classes);
-                        self.fold_held(nodata, channel, span, GATHER);
+                        self.fold_held(None, channel, span, GATHER);
                     }
+                }
+            }
+        }
+        self.fold_held(None, channel, span, 1);
+        self.scratch.drain(&mut channel.sums);
+    }
+
+    /// Folds a channel of all pixels, but for one value.
+    fn fold_but(
+        &mut self,
+        nodata: Option<T>,
+        pixels: ArrayView3<'_, T>,
+        c: usize,
+        channel: &mut ChannelPartial,
+        span: &mut Option<Span<T>>,
+    ) {
+        let (plane, count) = (pixels.index_axis(Axis(2), c), pixels.dim().2);
+        if let Some(samples) = plane.as_slice() {
+            // A plane of its own.
+            channel.counts.nodata += fold(samples, nodata, &mut channel.sums, span, &mut self.scratch);
+        } else if count > 1
+            && let Some(runs) = as_rows(&pixels)
+        {
+            for part in runs.into_iter().flat_map(|run| run.chunks(GATHER * count)) {
+                append_every(&mut self.held, part, count, c);
+                self.fold_held(nodata, channel, span, GATHER);
+            }
+        } else {
+            for row in plane.outer_iter() {
+                if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
+                    channel.counts.nodata +=
+                        fold(samples, nodata, &mut channel.sums, span, &mut self.scratch);
                     continue;
                 }
-                Rule::Value(_) => {}
-            }
-            if let Some(samples) = row.as_slice().filter(|s| s.len() >= GATHER / 4) {
-                channel.counts.nodata += fold(samples, nodata, &mut channel.sums, span, &mut self.scratch);
-            } else {
-                for part in view.slice(s![y, .., ..]).axis_chunks_iter(Axis(0), GATHER) {
-                    append_channel(&mut self.held, part, c);
+                for part in row.axis_chunks_iter(Axis(0), GATHER) {
+                    self.held.extend(part);
                     self.fold_held(nodata, channel, span, GATHER);
                 }
             }
         }
         self.fold_held(nodata, channel, span, 1);
-        self.scratch.drain(&mut channel.sums);
     }
 
     /// Holds the samples of a part of a row that are not nodata, and counts the others. No branch depends on one
