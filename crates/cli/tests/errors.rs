@@ -332,3 +332,19 @@ fn what_an_option_names_is_said_with_the_option() {
     says(&folder.refused(1, &["pack", "p.npz", "--list", "nowhere.csv"]), &["nowhere.csv", "--list"]);
     says(&folder.refused(2, &["convert", "a.npy", "b.npy", "--nan=-1"]), &["a.npy", "-1", "uint8", "--nan"]);
 }
+
+#[test]
+fn pack_says_which_input_holds_no_pictures() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    folder.write("d/notes.txt", b"none here");
+    folder.write("list.txt", b"# nothing\n");
+    says(&folder.refused(2, &["pack", "d", "p.npz"]), &["outcrop: d: ", ".png", "--list"]);
+    says(&folder.refused(2, &["pack", "--list", "list.txt", "p.npz"]), &["outcrop: list.txt: ", "--list"]);
+    // The output is looked at first: here it became an input.
+    says(&folder.refused(2, &["pack", "d", "p.npz", "--pad", "0"]), &["outcrop: 0: ", ".npz"]);
+    let line = folder.refused(2, &["pack", "a.npy", "p.npz", "--manifest", "m.txt", "--mode", "keep"]);
+    says(&line, &["m.txt", ".jsonl", "--manifest"]);
+    let line = folder.refused(1, &["pack", "--list", "nowhere.txt", "p.npz"]);
+    says(&line, &["nowhere.txt (--list)"]);
+}
