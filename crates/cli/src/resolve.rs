@@ -306,14 +306,19 @@ pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::
     let files: Vec<&Path> = files.iter().copied().chain(halves.iter().map(|file| &**file)).collect();
     for (flag, written) in [("--report", report), ("--checkpoint", checkpoint)] {
         let Some(written) = written else { continue };
+        let shown = written.display();
+        if written == Path::new("-") {
+            return Err(Error::Usage(format!("- is no file: name one ({flag})")));
+        }
+        if flag == "--checkpoint" && written.is_dir() {
+            return Err(Error::Usage(format!("{shown} is a folder: name a file ({flag})")));
+        }
         if is_unfinished(written) {
-            let shown = written.display();
             return Err(Error::Usage(format!(
                 "{shown} is a name of unfinished outputs: name another file ({flag})"
             )));
         }
         if files.iter().any(|file| is_same(file, written)) {
-            let shown = written.display();
             return Err(Error::Usage(format!("{shown} is {what}: name another file ({flag})")));
         }
     }
@@ -488,8 +493,7 @@ pub(crate) fn mask(
 ) -> anyhow::Result<OpenMask> {
     if validity.mask.as_deref() == Some(Path::new(OWN_MASK)) {
         let options = OpenOptions { mask: true, ..reading_options(reading, None) };
-        let source =
-            outcrop::open(input, &options).with_context(|| format!("{}: --mask self", input.display()))?;
+        let source = outcrop::open(input, &options).context("--mask self")?;
         return Ok(OpenMask { source: Some(source), name: OWN_MASK.into(), alpha: false });
     }
     let Some(path) = &validity.mask else {

@@ -348,3 +348,21 @@ fn pack_says_which_input_holds_no_pictures() {
     let line = folder.refused(1, &["pack", "--list", "nowhere.txt", "p.npz"]);
     says(&line, &["nowhere.txt (--list)"]);
 }
+
+/// The mask is another file than the input: both are named, and the flag.
+#[test]
+fn a_mask_that_cannot_be_used_is_named_with_its_input_and_flag() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    for command in
+        [&["stats", "a.npy"][..], &["mean", "a.npy"], &["histogram", "a.npy"], &["preview", "a.npy", "p.png"]]
+    {
+        for mask in ["nowhere.npy", "d"] {
+            let line = folder.refused(1, &[command, &["--mask", mask]].concat());
+            says(&line, &["outcrop: a.npy: ", mask, "(--mask)"]);
+        }
+        let line = folder.refused(2, &[command, &["--mask", "self"]].concat());
+        says(&line, &["outcrop: a.npy: --mask self: "]);
+        assert_eq!(line.matches("a.npy").count(), 1, "{line}");
+    }
+}
