@@ -50,13 +50,14 @@ impl Session {
         let limits = limits(running)?;
         exit::budget_is_from(&limits.memory_from);
         let budget = Budget::new(limits.memory);
-        exit::cancel_on_signals(cancel, &budget)?;
+        exit::cancel_on_signals(cancel, &budget).context("listen to signals")?;
         let progress = Arc::new(Progress::new(running.progress, running.quiet));
         for warning in limits.warnings {
             progress.event(Event::Warning(warning));
         }
         if running.verbose {
-            exit::say(&format!("{} threads ({})", limits.threads, limits.threads_from));
+            let threads = if limits.threads == 1 { "thread" } else { "threads" };
+            exit::say(&format!("{} {threads} ({})", limits.threads, limits.threads_from));
             exit::say(&format!("{} of memory ({})", bytes(limits.memory), limits.memory_from));
         }
         let mut runtime = Runtime::new(RuntimeOptions {
@@ -298,7 +299,7 @@ fn not_read(path: &Path, made: &[PathBuf], input: Option<&Path>) -> outcrop::Res
     }
 }
 
-/// Refuses a report or a checkpoint that would be written over one of `files`, or over each other.
+/// Refuses a report or a checkpoint that is no file, would be written over one of `files`, or over each other.
 pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::Result<()> {
     let (report, checkpoint) = (running.report.as_deref(), running.checkpoint.as_deref());
     // A header and its data are both the input.

@@ -366,3 +366,15 @@ fn a_mask_that_cannot_be_used_is_named_with_its_input_and_flag() {
         assert_eq!(line.matches("a.npy").count(), 1, "{line}");
     }
 }
+
+#[test]
+fn a_report_or_checkpoint_that_is_no_file_is_refused() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    for flag in ["--report", "--checkpoint"] {
+        says(&folder.refused(2, &["stats", "a.npy", flag, "-"]), &["- is no file", flag]);
+    }
+    let line = folder.refused(2, &["stats", "a.npy", "--checkpoint", "d"]);
+    says(&line, &["d is a folder", "--checkpoint"]);
+    assert!(!line.contains("remove"), "{line}");
+}
