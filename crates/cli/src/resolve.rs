@@ -506,7 +506,7 @@ pub(crate) fn mask(
         options.raw.dtype = Some("uint8".into());
     }
     let name = path.display().to_string();
-    let source = outcrop::open(path, &options).with_context(|| format!("the mask {name}"))?;
+    let source = outcrop::open(path, &options).with_context(|| format!("the mask {name} (--mask)"))?;
     Ok(OpenMask { source: Some(source), name, alpha: false })
 }
 

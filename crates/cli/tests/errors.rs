@@ -378,3 +378,47 @@ fn a_report_or_checkpoint_that_is_no_file_is_refused() {
     says(&line, &["d is a folder", "--checkpoint"]);
     assert!(!line.contains("remove"), "{line}");
 }
+
+#[test]
+fn a_negative_number_is_answered_with_its_flag() {
+    let folder = folder();
+    for (command, flag, expected) in [
+        (&["stats", "a.npy"][..], "--percentiles", "from 0 to 100"),
+        (&["stats", "a.npy"], "--channels", "from 1"),
+        (&["stats", "a.npy"], "--page", "whole number"),
+        (&["stats", "a.npy"], "--memory", "a size"),
+        (&["stats", "a.npy"], "-j", "from 1 to"),
+        (&["preview", "a.npy", "p.png"], "--size", "pixels"),
+        (&["pack", "d", "b.npy"], "--resize", "a length"),
+        (&["generate", "noise", "b.npy", "--height", "4"], "--width", "at least 1"),
+    ] {
+        let line = folder.refused(2, &[command, &[flag, "-1"]].concat());
+        says(&line, &["-1", if flag == "-j" { "--threads" } else { flag }, expected]);
+    }
+}
+
+#[test]
+fn a_flag_of_another_command_is_not_taken_for_a_file() {
+    let line = folder().refused(2, &["convert", "a.npy", "b.npy", "--mask", "m.npy"]);
+    says(&line, &["'--mask'", "--help"]);
+    assert!(!line.contains("-- --mask"), "{line}");
+}
+
+#[test]
+fn a_type_that_is_like_none_is_not_guessed() {
+    let line = folder().refused(2, &["convert", "a.npy", "b.npy", "--dtype", "foo"]);
+    says(&line, &["foo", "--dtype", "uint8"]);
+    assert!(!line.contains("did you mean"), "{line}");
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_said() {
+    let folder = folder();
+    for args in [&["stats", "a.npy"][..], &["stats", "a.npy", "--json"], &["info", "a.npy"], &["formats"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let done = folder.command(args).stdout(full).output().unwrap();
+        let line = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{line}");
+        says(&line, &["outcrop: standard output: ", "No space left"]);
+    }
+}
