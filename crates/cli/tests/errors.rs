@@ -422,3 +422,14 @@ fn a_full_disk_behind_standard_output_is_said() {
         says(&line, &["outcrop: standard output: ", "No space left"]);
     }
 }
+
+/// Root may write anywhere; so the test takes a folder that nobody may: one of the system's own.
+#[test]
+fn an_output_that_may_not_be_made_is_named_as_it_was_typed() {
+    let folder = folder();
+    for output in ["/proc/b.npy", "/proc/b.png", "/proc/b.dzi"] {
+        let line = folder.refused(1, &["convert", "a.npy", output, "--channels", "1"]);
+        says(&line, &[output]);
+        assert!(!line.contains("outcrop-part"), "{line}");
+    }
+}
