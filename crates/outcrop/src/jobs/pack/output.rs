@@ -48,7 +48,9 @@ fn names(output: &Path, options: &PackOptions, labelled: bool) -> Result<Names> 
         }
         _ => {
             let shown = output.display();
-            return Err(Error::Usage(format!("{shown}: an output of pack is a .npy or .npz file")));
+            return Err(Error::Usage(format!(
+                "{shown}: an output of pack is a .npy or .npz file, and comes last"
+            )));
         }
     };
     let beside = |middle: &str, ending: &str| {
