@@ -47,6 +47,9 @@ impl Session {
         if let Some(report) = running.report.as_ref().filter(|_| running.plan.is_none()) {
             control::check_report(report)?;
         }
+        if let Some(checkpoint) = running.checkpoint.as_ref().filter(|_| running.plan.is_none()) {
+            control::check_checkpoint(checkpoint)?;
+        }
         let limits = limits(running)?;
         exit::budget_is_from(&limits.memory_from);
         let budget = Budget::new(limits.memory);

@@ -142,6 +142,20 @@ fn a_report_that_cannot_be_written_is_refused_before_anything_is_done() {
     }
 }
 
+/// Such a run failed after its work and left an unfinished output to be gone on with by nobody.
+#[test]
+fn a_checkpoint_that_cannot_be_saved_is_refused_before_anything_is_done() {
+    let folder = folder();
+    for command in [
+        &["convert", "a.npy", "b.npy"][..],
+        &["stats", "a.npy"],
+        &["pack", "a.npy", "b.npy", "--mode", "keep"],
+    ] {
+        let line = folder.refused(1, &[command, &["--checkpoint", "nowhere/c"]].concat());
+        says(&line, &["save the checkpoint nowhere/c", "--checkpoint"]);
+    }
+}
+
 #[test]
 fn a_report_or_checkpoint_over_another_file_of_the_run_is_refused() {
     let folder = folder();
@@ -342,7 +356,7 @@ fn pack_says_which_input_holds_no_pictures() {
     says(&folder.refused(2, &["pack", "d", "p.npz"]), &["outcrop: d: ", ".png", "--list"]);
     says(&folder.refused(2, &["pack", "--list", "list.txt", "p.npz"]), &["outcrop: list.txt: ", "--list"]);
     // The output is looked at first: here it became an input.
-    says(&folder.refused(2, &["pack", "d", "p.npz", "--pad", "0"]), &["outcrop: 0: ", ".npz"]);
+    says(&folder.refused(2, &["pack", "d", "p.npz", "--pad", "0"]), &["outcrop: 0: ", ".npz", "last"]);
     let line = folder.refused(2, &["pack", "a.npy", "p.npz", "--manifest", "m.txt", "--mode", "keep"]);
     says(&line, &["m.txt", ".jsonl", "--manifest"]);
     let line = folder.refused(1, &["pack", "--list", "nowhere.txt", "p.npz"]);
