@@ -149,16 +149,28 @@ pub(crate) fn check_report(path: &Path) -> outcrop::Result<()> {
         Ok(found) if found.is_dir() => Err(ErrorKind::IsADirectory.into()),
         Ok(found) if found.is_file() => OpenOptions::new().append(true).open(path).map(drop),
         Ok(_) => Ok(()),
-        Err(_) => {
-            let mut name = OsString::from(".");
-            name.push(path.file_name().ok_or(ErrorKind::InvalidFilename)?);
-            name.push(".outcrop-probe");
-            let hidden = path.with_file_name(name);
-            File::create(&hidden)?;
-            fs::remove_file(hidden)
-        }
+        Err(_) => make_beside(path),
     };
     probe().map_err(|e| unwritten(path, e))
+}
+
+/// Refuses a checkpoint that could not be saved: the run would fail at its first interval and leave an unfinished output,
+/// kept to be gone on with.
+pub(crate) fn check_checkpoint(path: &Path) -> outcrop::Result<()> {
+    make_beside(path).map_err(|source| outcrop::Error::Io {
+        what: format!("save the checkpoint {} (--checkpoint)", path.display()),
+        source,
+    })
+}
+
+/// Whether a file can be made in the folder of another.
+fn make_beside(path: &Path) -> std::io::Result<()> {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().ok_or(ErrorKind::InvalidFilename)?);
+    name.push(".outcrop-probe");
+    let hidden = path.with_file_name(name);
+    File::create(&hidden)?;
+    fs::remove_file(hidden)
 }
 
 fn unwritten(path: &Path, source: std::io::Error) -> outcrop::Error {

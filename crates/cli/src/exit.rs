@@ -87,6 +87,10 @@ pub(crate) fn say_error(error: &anyhow::Error) {
         }
     }
     let mut text = parts.join(": ");
+    // Whoever writes to a file says which; only standard output is written to as it is.
+    if error.is::<io::Error>() {
+        text = format!("standard output: {text}");
+    }
     if let (Some(Error::Budget { .. }), Some(whom)) = (root(error), BUDGET_FROM.get())
         && whom != "--memory"
     {
@@ -136,7 +140,8 @@ pub(crate) fn after_parsing(error: &clap::Error) -> ExitCode {
                 .lines()
                 .map(str::trim)
                 .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-                .filter(|line| !line.is_empty())
+                // That a flag of another command could be the name of a file is no help.
+                .filter(|line| !line.is_empty() && !line.starts_with("tip: to pass"))
                 .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "))
                 .collect::<Vec<_>>();
             say(&format!("{} (see --help)", kept.join("; ").replace(":; ", ": ")));

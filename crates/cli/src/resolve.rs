@@ -47,16 +47,20 @@ impl Session {
         if let Some(report) = running.report.as_ref().filter(|_| running.plan.is_none()) {
             control::check_report(report)?;
         }
+        if let Some(checkpoint) = running.checkpoint.as_ref().filter(|_| running.plan.is_none()) {
+            control::check_checkpoint(checkpoint)?;
+        }
         let limits = limits(running)?;
         exit::budget_is_from(&limits.memory_from);
         let budget = Budget::new(limits.memory);
-        exit::cancel_on_signals(cancel, &budget)?;
+        exit::cancel_on_signals(cancel, &budget).context("listen to signals")?;
         let progress = Arc::new(Progress::new(running.progress, running.quiet));
         for warning in limits.warnings {
             progress.event(Event::Warning(warning));
         }
         if running.verbose {
-            exit::say(&format!("{} threads ({})", limits.threads, limits.threads_from));
+            let threads = if limits.threads == 1 { "thread" } else { "threads" };
+            exit::say(&format!("{} {threads} ({})", limits.threads, limits.threads_from));
             exit::say(&format!("{} of memory ({})", bytes(limits.memory), limits.memory_from));
         }
         let mut runtime = Runtime::new(RuntimeOptions {
@@ -298,7 +302,7 @@ fn not_read(path: &Path, made: &[PathBuf], input: Option<&Path>) -> outcrop::Res
     }
 }
 
-/// Refuses a report or a checkpoint that would be written over one of `files`, or over each other.
+/// Refuses a report or a checkpoint that is no file, would be written over one of `files`, or over each other.
 pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::Result<()> {
     let (report, checkpoint) = (running.report.as_deref(), running.checkpoint.as_deref());
     // A header and its data are both the input.
@@ -306,14 +310,19 @@ pub(crate) fn apart(running: &Running, files: &[&Path], what: &str) -> outcrop::
     let files: Vec<&Path> = files.iter().copied().chain(halves.iter().map(|file| &**file)).collect();
     for (flag, written) in [("--report", report), ("--checkpoint", checkpoint)] {
         let Some(written) = written else { continue };
+        let shown = written.display();
+        if written == Path::new("-") {
+            return Err(Error::Usage(format!("- is no file: name one ({flag})")));
+        }
+        if flag == "--checkpoint" && written.is_dir() {
+            return Err(Error::Usage(format!("{shown} is a folder: name a file ({flag})")));
+        }
         if is_unfinished(written) {
-            let shown = written.display();
             return Err(Error::Usage(format!(
                 "{shown} is a name of unfinished outputs: name another file ({flag})"
             )));
         }
         if files.iter().any(|file| is_same(file, written)) {
-            let shown = written.display();
             return Err(Error::Usage(format!("{shown} is {what}: name another file ({flag})")));
         }
     }
@@ -488,8 +497,7 @@ pub(crate) fn mask(
 ) -> anyhow::Result<OpenMask> {
     if validity.mask.as_deref() == Some(Path::new(OWN_MASK)) {
         let options = OpenOptions { mask: true, ..reading_options(reading, None) };
-        let source =
-            outcrop::open(input, &options).with_context(|| format!("{}: --mask self", input.display()))?;
+        let source = outcrop::open(input, &options).context("--mask self")?;
         return Ok(OpenMask { source: Some(source), name: OWN_MASK.into(), alpha: false });
     }
     let Some(path) = &validity.mask else {
@@ -501,7 +509,7 @@ pub(crate) fn mask(
         options.raw.dtype = Some("uint8".into());
     }
     let name = path.display().to_string();
-    let source = outcrop::open(path, &options).with_context(|| format!("the mask {name}"))?;
+    let source = outcrop::open(path, &options).with_context(|| format!("the mask {name} (--mask)"))?;
     Ok(OpenMask { source: Some(source), name, alpha: false })
 }
 

@@ -108,6 +108,27 @@ fn scientific(v: f64, digits: usize) -> String {
     }
 }
 
+/// A list with commas after a heading, in as many lines as it takes; further ones are indented as far as the heading reaches.
+pub(crate) fn wrapped(heading: &str, items: &[impl AsRef<str>]) -> String {
+    let indent = heading.chars().count();
+    let mut text = heading.to_owned();
+    let mut column = indent;
+    for (n, item) in items.iter().map(AsRef::as_ref).enumerate() {
+        let comma = if n + 1 < items.len() { "," } else { "" };
+        let long = item.chars().count() + comma.len();
+        if column > indent && column + 1 + long > WIDTH {
+            let _ = write!(text, "\n{:indent$}", "");
+            column = indent;
+        } else if column > indent {
+            text.push(' ');
+            column += 1;
+        }
+        let _ = write!(text, "{item}{comma}");
+        column += long;
+    }
+    text.trim_end().to_owned()
+}
+
 /// Bytes in the unit that people would choose, with three digits.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 7] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -142,6 +142,20 @@ fn a_report_that_cannot_be_written_is_refused_before_anything_is_done() {
     }
 }
 
+/// Such a run failed after its work and left an unfinished output to be gone on with by nobody.
+#[test]
+fn a_checkpoint_that_cannot_be_saved_is_refused_before_anything_is_done() {
+    let folder = folder();
+    for command in [
+        &["convert", "a.npy", "b.npy"][..],
+        &["stats", "a.npy"],
+        &["pack", "a.npy", "b.npy", "--mode", "keep"],
+    ] {
+        let line = folder.refused(1, &[command, &["--checkpoint", "nowhere/c"]].concat());
+        says(&line, &["save the checkpoint nowhere/c", "--checkpoint"]);
+    }
+}
+
 #[test]
 fn a_report_or_checkpoint_over_another_file_of_the_run_is_refused() {
     let folder = folder();
@@ -331,4 +345,105 @@ fn what_an_option_names_is_said_with_the_option() {
     );
     says(&folder.refused(1, &["pack", "p.npz", "--list", "nowhere.csv"]), &["nowhere.csv", "--list"]);
     says(&folder.refused(2, &["convert", "a.npy", "b.npy", "--nan=-1"]), &["a.npy", "-1", "uint8", "--nan"]);
+}
+
+#[test]
+fn pack_says_which_input_holds_no_pictures() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    folder.write("d/notes.txt", b"none here");
+    folder.write("list.txt", b"# nothing\n");
+    says(&folder.refused(2, &["pack", "d", "p.npz"]), &["outcrop: d: ", ".png", "--list"]);
+    says(&folder.refused(2, &["pack", "--list", "list.txt", "p.npz"]), &["outcrop: list.txt: ", "--list"]);
+    // The output is looked at first: here it became an input.
+    says(&folder.refused(2, &["pack", "d", "p.npz", "--pad", "0"]), &["outcrop: 0: ", ".npz", "last"]);
+    let line = folder.refused(2, &["pack", "a.npy", "p.npz", "--manifest", "m.txt", "--mode", "keep"]);
+    says(&line, &["m.txt", ".jsonl", "--manifest"]);
+    let line = folder.refused(1, &["pack", "--list", "nowhere.txt", "p.npz"]);
+    says(&line, &["nowhere.txt (--list)"]);
+}
+
+/// The mask is another file than the input: both are named, and the flag.
+#[test]
+fn a_mask_that_cannot_be_used_is_named_with_its_input_and_flag() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    for command in
+        [&["stats", "a.npy"][..], &["mean", "a.npy"], &["histogram", "a.npy"], &["preview", "a.npy", "p.png"]]
+    {
+        for mask in ["nowhere.npy", "d"] {
+            let line = folder.refused(1, &[command, &["--mask", mask]].concat());
+            says(&line, &["outcrop: a.npy: ", mask, "(--mask)"]);
+        }
+        let line = folder.refused(2, &[command, &["--mask", "self"]].concat());
+        says(&line, &["outcrop: a.npy: --mask self: "]);
+        assert_eq!(line.matches("a.npy").count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn a_report_or_checkpoint_that_is_no_file_is_refused() {
+    let folder = folder();
+    std::fs::create_dir(folder.path("d")).unwrap();
+    for flag in ["--report", "--checkpoint"] {
+        says(&folder.refused(2, &["stats", "a.npy", flag, "-"]), &["- is no file", flag]);
+    }
+    let line = folder.refused(2, &["stats", "a.npy", "--checkpoint", "d"]);
+    says(&line, &["d is a folder", "--checkpoint"]);
+    assert!(!line.contains("remove"), "{line}");
+}
+
+#[test]
+fn a_negative_number_is_answered_with_its_flag() {
+    let folder = folder();
+    for (command, flag, expected) in [
+        (&["stats", "a.npy"][..], "--percentiles", "from 0 to 100"),
+        (&["stats", "a.npy"], "--channels", "from 1"),
+        (&["stats", "a.npy"], "--page", "whole number"),
+        (&["stats", "a.npy"], "--memory", "a size"),
+        (&["stats", "a.npy"], "-j", "from 1 to"),
+        (&["preview", "a.npy", "p.png"], "--size", "pixels"),
+        (&["pack", "d", "b.npy"], "--resize", "a length"),
+        (&["generate", "noise", "b.npy", "--height", "4"], "--width", "at least 1"),
+    ] {
+        let line = folder.refused(2, &[command, &[flag, "-1"]].concat());
+        says(&line, &["-1", if flag == "-j" { "--threads" } else { flag }, expected]);
+    }
+}
+
+#[test]
+fn a_flag_of_another_command_is_not_taken_for_a_file() {
+    let line = folder().refused(2, &["convert", "a.npy", "b.npy", "--mask", "m.npy"]);
+    says(&line, &["'--mask'", "--help"]);
+    assert!(!line.contains("-- --mask"), "{line}");
+}
+
+#[test]
+fn a_type_that_is_like_none_is_not_guessed() {
+    let line = folder().refused(2, &["convert", "a.npy", "b.npy", "--dtype", "foo"]);
+    says(&line, &["foo", "--dtype", "uint8"]);
+    assert!(!line.contains("did you mean"), "{line}");
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_said() {
+    let folder = folder();
+    for args in [&["stats", "a.npy"][..], &["stats", "a.npy", "--json"], &["info", "a.npy"], &["formats"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let done = folder.command(args).stdout(full).output().unwrap();
+        let line = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{line}");
+        says(&line, &["outcrop: standard output: ", "No space left"]);
+    }
+}
+
+/// Root may write anywhere; so the test takes a folder that nobody may: one of the system's own.
+#[test]
+fn an_output_that_may_not_be_made_is_named_as_it_was_typed() {
+    let folder = folder();
+    for output in ["/proc/b.npy", "/proc/b.png", "/proc/b.dzi"] {
+        let line = folder.refused(1, &["convert", "a.npy", output, "--channels", "1"]);
+        says(&line, &[output]);
+        assert!(!line.contains("outcrop-part"), "{line}");
+    }
 }

@@ -107,6 +107,12 @@ fn formats_lists_what_is_read_and_written() {
         text.contains("reads   tiff  none, CCITT RLE,") && text.contains("feature webp: WebP is "),
         "{text}"
     );
+    assert!(text.lines().all(|line| line.len() <= 80 && line == line.trim_end()), "{text}");
+    // What is wrapped is whole again where the lines are joined.
+    let joined = text.replace(&format!("\n{:14}", ""), " ");
+    let line = joined.lines().find(|line| line.starts_with("reads   tiff")).unwrap();
+    let codecs: Vec<_> = line["reads   tiff  ".len()..].split(", ").collect();
+    assert_eq!(serde_json::json!(codecs), formats["read_codecs"]["tiff"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn unknown(name: &str, lower: &str) -> Error {
     let near = kind_and_bytes(lower).or_else(|| alias(lower)).or_else(|| {
         let names = DataType::ALL.into_iter().flat_map(|t| [(t.name(), t), (t.short_name(), t)]);
         let near = names.map(|(n, t)| (distance(lower, n), t)).min_by_key(|(d, _)| *d)?;
-        (near.0 <= 2).then_some(near.1)
+        (near.0 <= 2 && 2 * near.0 <= lower.len()).then_some(near.1)
     });
     let hint = near.map_or(String::new(), |t| format!(" (did you mean {t}?)"));
     let names: Vec<&str> = DataType::ALL.iter().map(|t| t.name()).collect();

@@ -61,7 +61,7 @@ impl PartialFolder {
                 .map_err(|e| Error::io(format!("remove {}", partial.display()), e))?;
             notices.push(format!("removed {}, which an earlier run left behind", partial.display()));
         }
-        fs::create_dir(&partial).map_err(|e| Error::io(format!("create {}", partial.display()), e))?;
+        fs::create_dir(&partial).map_err(|e| Error::io(format!("create {}", path.display()), e))?;
         let kept = AtomicBool::new(false);
         Ok(PartialFolder { partial: Some(partial), path: path.to_path_buf(), overwrite, kept })
     }

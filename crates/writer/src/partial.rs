@@ -376,7 +376,8 @@ fn open_locked(partial: &Path, path: &Path, resume: bool, notices: &mut Vec<Stri
                     Err(e) => return Err(io(e)),
                 }
             }
-            Err(e) => return Err(io(e)),
+            // The name that was typed, which says it as well as the hidden one.
+            Err(e) => return Err(Error::io(format!("create {}", path.display()), e)),
         };
         match file.try_lock() {
             Ok(()) => {}

@@ -14,7 +14,7 @@ static GIVEN: OnceLock<String> = OnceLock::new();
 /// # Errors
 /// What clap says of arguments that make no sense, or that ask for help.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
-    let command = Cli::command();
+    let command = Cli::command().mut_subcommands(|command| command.mut_args(takes_negative));
     let matches = command.clone().try_get_matches()?;
     if let Some((name, of)) = matches.subcommand()
         && let Some(command) = command.find_subcommand(name)
@@ -22,6 +22,12 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
         let _ = GIVEN.set(lines(command, of));
     }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))
+}
+
+/// Has a flag take `-1` for its value, and say what is wrong with it: clap would call it an argument nobody knows.
+fn takes_negative(arg: clap::Arg) -> clap::Arg {
+    let is_wanted = arg.get_long().is_some() && arg.get_action().takes_values();
+    if is_wanted { arg.allow_negative_numbers(true) } else { arg }
 }
 
 /// What was given but for how to run: for each argument a line of its name, a tab and its values.

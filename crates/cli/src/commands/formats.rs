@@ -7,6 +7,7 @@ use serde_json::{Map, json};
 
 use crate::args::Formats;
 use crate::json::{self, SCHEMA};
+use crate::table;
 
 /// Lists the formats, the compressions of each, and what this build has left out.
 pub(crate) fn run(args: &Formats) -> anyhow::Result<()> {
@@ -33,10 +34,10 @@ pub(crate) fn run(args: &Formats) -> anyhow::Result<()> {
     }
     let mut out = std::io::stdout().lock();
     for (name, codecs) in reads {
-        writeln!(out, "{}", format!("reads   {name:<6}{}", codecs.join(", ")).trim_end())?;
+        writeln!(out, "{}", table::wrapped(&format!("reads   {name:<6}"), &codecs))?;
     }
     for (name, codecs) in writes {
-        writeln!(out, "{}", format!("writes  {name:<6}{}", codecs.join(", ")).trim_end())?;
+        writeln!(out, "{}", table::wrapped(&format!("writes  {name:<6}"), codecs))?;
     }
     for (feature, codec) in optional {
         let there = if codec.built { "in this build" } else { "not in this build" };

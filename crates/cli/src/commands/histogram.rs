@@ -45,7 +45,8 @@ pub(crate) fn run(args: &Histogram, cancel: &CancelToken) -> anyhow::Result<()> 
     let done = resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open_for_work(path, &args.reading, &args.running, args.raw.dtype.as_deref())?;
         let image = source.image();
-        let mask = resolve::mask(&args.validity, path, &args.reading, image)?;
+        let mask = resolve::mask(&args.validity, path, &args.reading, image)
+            .with_context(|| path.display().to_string())?;
         let options = MeasureOptions {
             validity: resolve::validity(&args.validity),
             mask: mask.get(),

@@ -29,6 +29,8 @@ pub(crate) fn run(args: &Pack, cancel: &CancelToken) -> anyhow::Result<()> {
         return Err(Error::Usage("pack needs an output".into()).into());
     };
     let options = options(args);
+    // Before the inputs: `--pad 0`, without the `=`, would make an input of the output.
+    pack_outputs(output, &options, false)?;
     let items = items(args, inputs)?;
     let labelled = items.iter().any(|item| item.label.is_some());
     let outputs = pack_outputs(output, &options, labelled)?;

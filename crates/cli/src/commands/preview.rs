@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Preview, cancel: &CancelToken) -> anyhow::Result<()> {
         Some(path) => Some(resolve::output(path, &args.target, &args.running, Some(&args.input))?),
         None => None,
     };
-    let mask = resolve::mask(&args.validity, &args.input, &args.reading, image)?;
+    let mask = resolve::mask(&args.validity, &args.input, &args.reading, image).with_context(name)?;
     let what = format!("preview {:?} {:?} {:?} {most:?}", args.reading, args.raw.dtype, args.validity);
     let session =
         Session::begin(&args.running, cancel, &resolve::inputs(&args.input, &args.validity), &what)?;

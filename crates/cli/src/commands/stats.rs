@@ -66,7 +66,8 @@ pub(crate) fn run(args: &Stats, cancel: &CancelToken) -> anyhow::Result<()> {
     let done = resolve::for_each_input(&args.inputs, |path| {
         let source = resolve::open_for_work(path, &args.reading, &args.running, args.raw.dtype.as_deref())?;
         let image = source.image();
-        let mask = resolve::mask(&args.validity, path, &args.reading, image)?;
+        let mask = resolve::mask(&args.validity, path, &args.reading, image)
+            .with_context(|| path.display().to_string())?;
         let mut options = MeasureOptions { mask: mask.get(), ..options(args) };
         if plot.is_some() && options.histogram.is_none() {
             options.histogram = Some(histogram::default_bins(image.dtype));

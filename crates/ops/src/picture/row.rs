@@ -56,7 +56,9 @@ impl RowWriter {
                 return Err(Error::Usage("normalised samples are fractions (--dtype f32 or f16)".into()));
             }
             (DataType::U8 | DataType::F16 | DataType::F32, _) => {}
-            (other, _) => return Err(Error::Usage(format!("an array of {other} (--dtype u8, f16 or f32)"))),
+            (other, _) => {
+                return Err(Error::Usage(format!("rows are never of {other} (--dtype u8, f16 or f32)")));
+            }
         }
         if let Some(Normalize { mean, deviation }) = &normalize
             && (mean.len() != shape[2] || deviation.len() != shape[2])

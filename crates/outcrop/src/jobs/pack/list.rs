@@ -55,8 +55,8 @@ fn is_picture(path: &Path) -> bool {
 /// a folder or a pattern holds is sorted by its name; hidden files are left out.
 ///
 /// # Errors
-/// [`Error::Usage`] for an input that is not there or a label that is missing; [`Error::Io`] where a folder or a list
-/// cannot be read.
+/// [`Error::Usage`] for an input that is not there, a label that is missing, and folders that hold no picture;
+/// [`Error::Io`] where a folder or a list cannot be read.
 pub fn pack_inputs(inputs: &[PathBuf], labels: &PackLabels) -> Result<Vec<PackItem>> {
     let mut items = Vec::new();
     for input in inputs {
@@ -96,6 +96,14 @@ pub fn pack_inputs(inputs: &[PathBuf], labels: &PackLabels) -> Result<Vec<PackIt
             return Err(Error::Usage(format!("{text}: there is no such file or folder")));
         }
     }
+    if let (true, Some(first)) = (items.is_empty(), inputs.first()) {
+        let others = if inputs.len() == 1 { "it" } else { "it and the other folders" };
+        return Err(Error::Usage(format!(
+            "{}: no file in {others} is called like a picture: .png, .jpg, .webp, .bmp, .tif or .npy (--list takes \
+             files of any name)",
+            first.display()
+        )));
+    }
     if let PackLabels::File(path) = labels {
         label_from(path, &mut items)?;
     }
@@ -110,12 +118,15 @@ pub fn pack_inputs(inputs: &[PathBuf], labels: &PackLabels) -> Result<Vec<PackIt
 pub fn pack_list(list: &Path, root: Option<&Path>, labels: &PackLabels) -> Result<Vec<PackItem>> {
     let root = root.or_else(|| list.parent()).unwrap_or(Path::new(""));
     let mut items = Vec::new();
-    for (name, label) in lines(list)? {
+    for (name, label) in lines(list, "--list")? {
         let label = match labels {
             PackLabels::Folders => Some(folder_of(&name, Path::new(&name))?),
             _ => label,
         };
         items.push(PackItem { path: root.join(&name), name, label });
+    }
+    if items.is_empty() {
+        return Err(Error::Usage(format!("{}: it names no picture (--list)", list.display())));
     }
     if let PackLabels::File(path) = labels {
         label_from(path, &mut items)?;
@@ -171,8 +182,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// The names of a list, each with what follows it.
-fn lines(list: &Path) -> Result<Vec<(String, Option<String>)>> {
-    let io = |e| Error::io(format!("read {} (--labels, --list)", list.display()), e);
+fn lines(list: &Path, flag: &str) -> Result<Vec<(String, Option<String>)>> {
+    let io = |e| Error::io(format!("read {} ({flag})", list.display()), e);
     let bytes = fs::metadata(list).map_err(io)?.len();
     if bytes > MOST_BYTES {
         return Err(Error::Limits { what: format!("{}", list.display()), needed: bytes, limit: MOST_BYTES });
@@ -194,7 +205,7 @@ fn split_line(line: &str) -> (String, Option<String>) {
 
 /// Gives each item the label that a file has for its name, or for the name of its file.
 fn label_from(path: &Path, items: &mut [PackItem]) -> Result<()> {
-    let lines = lines(path)?;
+    let lines = lines(path, "--labels")?;
     let known: HashMap<&str, &String> =
         lines.iter().filter_map(|(name, label)| Some((name.as_str(), label.as_ref()?))).collect();
     for item in items {

@@ -26,9 +26,13 @@ pub(super) enum Style {
 }
 
 impl Style {
-    pub(super) fn of(path: &Path) -> Style {
-        let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-        if csv { Style::Csv } else { Style::JsonLines }
+    /// By the extension.
+    pub(super) fn of(path: &Path) -> Option<Style> {
+        match &*path.extension()?.to_string_lossy().to_ascii_lowercase() {
+            "csv" => Some(Style::Csv),
+            "jsonl" => Some(Style::JsonLines),
+            _ => None,
+        }
     }
 
     /// What stands before the first line.
