@@ -357,8 +357,6 @@ fn pack_says_which_input_holds_no_pictures() {
     says(&folder.refused(2, &["pack", "--list", "list.txt", "p.npz"]), &["outcrop: list.txt: ", "--list"]);
     // The output is looked at first: here it became an input.
     says(&folder.refused(2, &["pack", "d", "p.npz", "--pad", "0"]), &["outcrop: 0: ", ".npz", "last"]);
-    let line = folder.refused(2, &["pack", "a.npy", "p.npz", "--manifest", "m.txt", "--mode", "keep"]);
-    says(&line, &["m.txt", ".jsonl", "--manifest"]);
     let line = folder.refused(1, &["pack", "--list", "nowhere.txt", "p.npz"]);
     says(&line, &["nowhere.txt (--list)"]);
 }

@@ -26,13 +26,10 @@ pub(super) enum Style {
 }
 
 impl Style {
-    /// By the extension.
-    pub(super) fn of(path: &Path) -> Option<Style> {
-        match &*path.extension()?.to_string_lossy().to_ascii_lowercase() {
-            "csv" => Some(Style::Csv),
-            "jsonl" => Some(Style::JsonLines),
-            _ => None,
-        }
+    /// By the extension: CSV where it is that, else JSON lines.
+    pub(super) fn of(path: &Path) -> Style {
+        let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+        if csv { Style::Csv } else { Style::JsonLines }
     }
 
     /// What stands before the first line.

@@ -31,7 +31,7 @@ struct Names {
 /// The files that [`pack`](super::pack) makes, the manifest last. `labelled` says whether items have labels.
 ///
 /// # Errors
-/// [`Error::Usage`] where the output is no `.npy` or `.npz` file, or the manifest no `.jsonl` or `.csv` file.
+/// [`Error::Usage`] where the output is no `.npy` or `.npz` file.
 pub fn pack_outputs(output: &Path, options: &PackOptions, labelled: bool) -> Result<Vec<PathBuf>> {
     let Names { arrays, labels, manifest, .. } = names(output, options, labelled)?;
     Ok(arrays.into_iter().chain(labels).chain([manifest]).collect())
@@ -73,10 +73,6 @@ fn names(output: &Path, options: &PackOptions, labelled: bool) -> Result<Names> 
         }
     }
     let manifest = options.manifest.clone().unwrap_or_else(|| beside("", ".manifest.jsonl"));
-    if Style::of(&manifest).is_none() {
-        let shown = manifest.display();
-        return Err(Error::Usage(format!("{shown}: a manifest is a .jsonl or .csv file (--manifest)")));
-    }
     Ok(Names { container, arrays, labels, manifest })
 }
 
@@ -265,7 +261,7 @@ impl<'a> Output<'a> {
     }
 
     fn write_manifest(&self, items: &[PackItem], labels: &Labels, rows: &[Option<u64>]) -> Result<()> {
-        let style = Style::of(&self.names.manifest).unwrap_or(Style::JsonLines);
+        let style = Style::of(&self.names.manifest);
         let mut places = vec![0; items.len()];
         self.order.iter().enumerate().for_each(|(place, &item)| places[item as usize] = place);
         let (mut text, mut at) = (style.head().to_owned(), 0);
