@@ -38,12 +38,13 @@ pub(crate) fn rows<T: Sample>(
     Ok(())
 }
 
-/// The runs of samples in C order that a view is: one of all, or one of each row.
-pub(crate) fn as_rows<'v, T>(view: &'v ArrayView3<'_, T>) -> Option<Vec<&'v [T]>> {
-    match view.as_slice() {
-        Some(samples) => Some(vec![samples]),
-        None => view.outer_iter().map(|row| row.to_slice()).collect(),
-    }
+/// The runs of samples in C order that a view is, if it is: one of all, or one of each row.
+pub(crate) fn as_rows<'v, T>(view: &'v ArrayView3<'_, T>) -> Option<impl Iterator<Item = &'v [T]>> {
+    let all = view.as_slice();
+    // Rows are alike, and a tall chunk has more of them than there is memory for a list.
+    let rows = view.outer_iter().take(if all.is_some() { 0 } else { usize::MAX });
+    let is_so = all.is_some() || view.outer_iter().next()?.to_slice().is_some();
+    is_so.then(|| all.into_iter().chain(rows.filter_map(|row| row.to_slice())))
 }
 
 /// Appends one channel of a run of pixels.

@@ -188,7 +188,7 @@ fn fold_interleaved_rows<T: Sample>(
     rules: &[Rule<T>],
     spans: &mut [Option<Span<T>>],
 ) -> bool {
-    let Some(rows): Option<Vec<&[T]>> = as_rows(view) else { return false };
+    let Some(rows) = as_rows(view) else { return false };
     let value = |rule: &Rule<T>| if let Rule::Value(value) = rule { Some(*value) } else { None };
     let Some(values): Option<Vec<Option<T>>> = rules.iter().map(value).collect() else { return false };
     let nodata: Vec<T> = values.iter().flatten().copied().collect();
@@ -203,18 +203,21 @@ fn fold_interleaved_rows<T: Sample>(
     if !fold(&[]) {
         return false;
     }
-    let together = |row: &&[T]| (ROWS_BYTES / size_of_val(*row).max(1)).max(1);
     let mut held = Vec::new();
-    let done = rows.chunks(rows.first().map_or(1, together)).all(|rows| match rows {
-        [row] => fold(row),
-        rows => {
-            held.clear();
-            rows.iter().for_each(|row| held.extend_from_slice(row));
-            fold(&held)
+    for row in rows {
+        if size_of_val(row) >= ROWS_BYTES || row.len() == view.len() {
+            fold(row);
+            continue;
         }
-    });
+        held.extend_from_slice(row);
+        if size_of_val(&held[..]) >= ROWS_BYTES {
+            fold(&held);
+            held.clear();
+        }
+    }
+    fold(&held);
     channels.iter_mut().zip(left).for_each(|(c, left)| c.counts.nodata += left);
-    done
+    true
 }
 
 /// Brings samples of one channel together, where they do not lie so, and folds them.
@@ -281,7 +284,7 @@ impl<T: Sample> Gather<T> {
         } else if count > 1
             && let Some(runs) = as_rows(&pixels)
         {
-            for part in runs.into_iter().flat_map(|run| run.chunks(GATHER * count)) {
+            for part in runs.flat_map(|run| run.chunks(GATHER * count)) {
                 append_every(&mut self.held, part, count, c);
                 self.fold_held(nodata, channel, span, GATHER);
             }
