@@ -24,6 +24,15 @@ fn four_gibibytes_are_measured_in_little_memory() {
     within(&folder, &["stats", "big.raw", "--shape", "32768,65536,2", "--dtype", "u8"], 64, 16, None);
 }
 
+/// Of a window one pixel wide a chunk has millions of rows.
+#[test]
+fn a_tall_window_of_one_column_keeps_to_its_plan() {
+    let folder = Folder::new();
+    sparse(&folder.path("tall.raw"), 4_200_000 * 100);
+    let window = ["--shape", "4200000,100", "--dtype", "u8", "--window", "3,0,1,4200000"];
+    within(&folder, &[&["stats", "tall.raw"], &window[..]].concat(), 512, 1, None);
+}
+
 #[test]
 fn every_kind_of_job_keeps_to_its_budget_and_its_plan() {
     let folder = Folder::new();
