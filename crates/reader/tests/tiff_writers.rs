@@ -177,3 +177,50 @@ fn every_code_of_deflate_is_read() {
     let nef = refusal(changed(&[(259, SHORT, vec![34713])]));
     assert!(nef.contains("34713 (a camera's raw data)"), "{nef}");
 }
+
+#[test]
+fn tiles_below_the_image_may_be_cut_short_in_their_padding() {
+    // Tiles of 16 x 16 under each other, the last one with that many rows in the image.
+    let noise: Vec<u8> = (0..512u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut deflate = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+    let mut zlib = |tile: &[u8]| {
+        let mut out = vec![0; deflate.zlib_compress_bound(tile.len())];
+        let n = deflate.zlib_compress(tile, &mut out).unwrap();
+        out.truncate(n);
+        out
+    };
+    let mut zstd = |tile: &[u8]| zstd::bulk::compress(tile, 3).unwrap();
+    for (code, encode) in [(8, &mut zlib as &mut dyn FnMut(&[u8]) -> Vec<u8>), (50000, &mut zstd)] {
+        let [first, whole] = [&noise[..256], &noise[256..]].map(&mut *encode);
+        let read = |stored: &[u8], rows: usize| {
+            let mut b = Builder::new(true, false);
+            let offsets = [&first[..], stored].map(|tile| b.data(tile));
+            let tile = [(322, SHORT, vec![16]), (323, SHORT, vec![16]), (324, LONG, offsets.to_vec())];
+            let counts = (325, LONG, vec![first.len() as u64, stored.len() as u64]);
+            b.page(&[
+                (256, SHORT, vec![16]),
+                (257, SHORT, vec![16 + rows as u64]),
+                (258, SHORT, vec![8]),
+                (259, SHORT, vec![code]),
+                (262, SHORT, vec![1]),
+                tile[0].clone(),
+                tile[1].clone(),
+                tile[2].clone(),
+                counts,
+            ]);
+            all(&b.bytes, &TiffOptions::default())
+        };
+        let mut wrong_sum = whole.clone();
+        *wrong_sum.last_mut().unwrap() ^= 1;
+        // A frame of ZSTD this small is one block, all of which it needs.
+        let faults = [&whole[..], &wrong_sum[..], &whole[..whole.len() - 16]];
+        for rows in [1, 5, 6, 11, 15] {
+            let expected: Vec<f64> = noise[..256 + 16 * rows].iter().map(|&v| v.into()).collect();
+            for stored in &faults[..if code == 8 { 3 } else { 1 }] {
+                assert_eq!(read(stored, rows).unwrap(), expected, "code {code}, {rows} rows");
+            }
+        }
+        let error = refusal(read(&whole[..whole.len() / 2], 15));
+        assert!(error.contains("block 1"), "{error}");
+    }
+}

@@ -135,8 +135,10 @@ impl TiffSource {
             at: ((inside.y - rect.y) as usize, (inside.x - rect.x) as usize),
         };
         let rows = part.rows as u32;
+        let padded =
+            self.layout.tiled && part.rows < self.layout.height && self.spec.is_better_whole(part.rows);
         let fills_rows = rect.width == self.layout.width && block.x == rect.x && inside.height == part.rows;
-        if pairs.is_none() && fills_rows {
+        if pairs.is_none() && fills_rows && !padded {
             let row = here.width * samples * bytes;
             let place = here.at.0 * row..(here.at.0 + inside.height as usize) * row;
             return self.spec.decode(
@@ -146,10 +148,16 @@ impl TiffSource {
                 &mut work.decoded.bytes_mut()[plane][place],
             );
         }
-        let whole = Rect { height: part.rows, width: self.layout.width, ..block };
-        work.block.resize(self.image_bytes(&whole, samples as u64, bytes)?)?;
-        let size = (rows, block.width as u32);
-        self.spec.decode_part(stored, size, &mut work.codec, work.block.bytes_mut())?;
+        let columns = block.width as u32;
+        let mut decode = |rows: u64, codec: &mut CodecState| {
+            let whole = Rect { height: rows, width: self.layout.width, ..block };
+            work.block.resize(self.image_bytes(&whole, samples as u64, bytes)?)?;
+            self.spec.decode_part(stored, (rows as u32, columns), codec, work.block.bytes_mut())
+        };
+        // A fault in the padding is none of the image's.
+        if !(padded && decode(self.layout.height, &mut work.codec).is_ok()) {
+            decode(part.rows, &mut work.codec)?;
+        }
         let there = Grid {
             width: self.layout.width as usize,
             samples,
