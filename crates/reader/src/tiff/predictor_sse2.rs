@@ -13,12 +13,18 @@ pub(super) fn undo(row: &mut [u8], bytes: usize, samples: usize) -> usize {
         (1, 2) => bytes_2,
         (1, 3) => bytes_3,
         (1, 4) => bytes_4,
+        (1, 8) => bytes_8,
+        (1, 16) => bytes_16,
         (2, 1) => words_1,
         (2, 2) => words_2,
         (2, 3) => words_3,
         (2, 4) => words_4,
+        (2, 8) => words_8,
         (4, 1) => doubles_1,
         (4, 2) => doubles_2,
+        (4, 4) => doubles_4,
+        (8, 1) => quads_1,
+        (8, 2) => quads_2,
         _ => return 0,
     };
     // SAFETY: SSE2 is part of x86-64.
@@ -62,6 +68,8 @@ sums!(bytes_3, _mm_add_epi8, 12, [3, 6], |v| {
     _mm_or_si128(two, _mm_slli_si128::<6>(two))
 });
 sums!(bytes_4, _mm_add_epi8, 16, [4, 8], |v| _mm_shuffle_epi32::<0xff>(v));
+sums!(bytes_8, _mm_add_epi8, 16, [8], |v| _mm_shuffle_epi32::<0xee>(v));
+sums!(bytes_16, _mm_add_epi8, 16, [], |v| v);
 sums!(words_1, _mm_add_epi16, 16, [2, 4, 8], |v| words_last(v));
 sums!(words_2, _mm_add_epi16, 16, [4, 8], |v| _mm_shuffle_epi32::<0xff>(v));
 sums!(words_3, _mm_add_epi16, 12, [6], |v| {
@@ -69,8 +77,13 @@ sums!(words_3, _mm_add_epi16, 12, [6], |v| {
     _mm_or_si128(last, _mm_slli_si128::<6>(last))
 });
 sums!(words_4, _mm_add_epi16, 16, [8], |v| _mm_shuffle_epi32::<0xee>(v));
+sums!(words_8, _mm_add_epi16, 16, [], |v| v);
 sums!(doubles_1, _mm_add_epi32, 16, [4, 8], |v| _mm_shuffle_epi32::<0xff>(v));
 sums!(doubles_2, _mm_add_epi32, 16, [8], |v| _mm_shuffle_epi32::<0xee>(v));
+
+sums!(doubles_4, _mm_add_epi32, 16, [], |v| v);
+sums!(quads_1, _mm_add_epi64, 16, [8], |v| _mm_shuffle_epi32::<0xee>(v));
+sums!(quads_2, _mm_add_epi64, 16, [], |v| v);
 
 /// The last 16 bits in all places.
 #[inline]
@@ -88,9 +101,8 @@ mod tests {
     #[test]
     fn vectors_give_what_one_sample_after_the_other_gives() {
         let mut seed = 1u64;
-        for (bytes, samples) in
-            [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (2, 3), (2, 4), (4, 1), (4, 2)]
-        {
+        let all = [1, 2, 4, 8].into_iter().flat_map(|bytes| (1..=17).map(move |samples| (bytes, samples)));
+        for (bytes, samples) in all {
             for width in [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 64, 333] {
                 let mut row = vec![0; width * samples * bytes];
                 for byte in &mut row {
@@ -101,10 +113,14 @@ mod tests {
                 match bytes {
                     1 => in_memory::<u8>(&mut want, samples),
                     2 => in_memory::<u16>(&mut want, samples),
-                    _ => in_memory::<u32>(&mut want, samples),
+                    4 => in_memory::<u32>(&mut want, samples),
+                    _ => in_memory::<u64>(&mut want, samples),
                 }
                 let done = undo(&mut row, bytes, samples);
-                assert!(done.is_multiple_of(bytes * samples) && row.len() - done < 16, "{done}");
+                assert!(
+                    done.is_multiple_of(bytes * samples) && (done == 0 || row.len() - done < 16),
+                    "{done}"
+                );
                 assert_eq!(row[..done], want[..done], "{samples} x {bytes} bytes, {width} pixels");
             }
         }
