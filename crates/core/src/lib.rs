@@ -43,7 +43,7 @@ mod value;
 pub use half::f16;
 
 pub use budget::{Budget, Permit};
-pub use buffer::Buffer;
+pub use buffer::{Buffer, LINE};
 pub use channels::Channels;
 pub use control::{CancelToken, Event, Observer, Silent};
 pub use dtype::{DataType, Sample};

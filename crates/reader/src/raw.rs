@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outcrop_core::{
-    BlockLayout, Buffer, ByteOrder, Channels, Cost, DataType, Error, Extent, Image, Pixels, PixelsMut, Read,
-    Rect, Request, Result, Sample, Scratch, Source, with_dtype,
+    BlockLayout, Buffer, ByteOrder, Channels, Cost, DataType, Error, Extent, Image, LINE, Pixels, PixelsMut,
+    Read, Rect, Request, Result, Sample, Scratch, Source, with_dtype,
 };
 
 use crate::IoMode;
@@ -216,7 +216,8 @@ impl RawSource {
     fn packed_place(&self, selection: &Selection, scratch: &Scratch) -> Option<Range<usize>> {
         let bytes = usize::try_from(selection.samples() * self.size()).ok()?;
         if selection.run_shape().0 > 1 {
-            return (scratch.stored.len() == bytes).then_some(0..bytes);
+            let all = scratch.segments.first()?.1.start..scratch.stored.len();
+            return (all.len() == bytes).then_some(all);
         }
         let offset = self.offset + selection.runs().next()? * self.size();
         scratch.segments.iter().find_map(|(start, place)| {
@@ -283,7 +284,7 @@ impl Source for RawSource {
         };
         let read = runs == 1 && self.store.is_better_read(run);
         let on_map = self.store.is_mapped() && !read;
-        let stored_bytes = if on_map { resident } else { packed };
+        let stored_bytes = if on_map { resident } else { packed.saturating_add(LINE as u64) };
         let copied = if self.repair != Repair::Nothing || on_map && !self.lendable { packed } else { 0 };
         let gathered = match channels.as_step() {
             Some((_, step)) if step != 0 => 0,

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{Mmap, UncheckedAdvice};
-use outcrop_core::{Error, Result, Scratch};
+use outcrop_core::{Error, LINE, Result, Scratch};
 
 use crate::sigbus::{self, Registered};
 
@@ -235,12 +235,16 @@ impl Store {
         if scratch.left { self.read_joined(self.join(ranges, 0), scratch) } else { Ok(()) }
     }
 
-    /// Reads ranges, as (start, end), one after the other.
+    /// Reads ranges, as (start, end), one after the other. One alone lies as far behind a line of the cache as it does in the file,
+    /// to whole words: the system copies the faster.
     fn read_joined(&self, joined: Vec<(u64, u64)>, scratch: &mut Scratch) -> Result<()> {
         scratch.segments.clear();
         let total: u64 = joined.iter().map(|(start, end)| end - start).sum();
-        scratch.stored.resize(total as usize)?;
-        let mut at = 0;
+        let mut at = match joined[..] {
+            [(start, _)] => (start % LINE as u64) as usize & !7,
+            _ => 0,
+        };
+        scratch.stored.resize(at + total as usize)?;
         for (start, end) in joined {
             let place = at..at + (end - start) as usize;
             self.read_file_at(start, &mut scratch.stored.bytes_mut()[place.clone()])?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use outcrop_core::{
-    Channels, Cost, Error, Image, Order, Pixels, Read, Rect, Request, Result, Scratch, Source, Value,
+    Channels, Cost, Error, Image, LINE, Order, Pixels, Read, Rect, Request, Result, Scratch, Source, Value,
 };
 
 use super::block::BlockSpec;
@@ -231,9 +231,6 @@ impl Source for TiffSource {
                 most.saturating_mul(down).saturating_mul(across).min(all)
             }
         };
-        // What Store::fetch reads along between blocks.
-        let gaps =
-            if self.file.store.is_mapped() { 0 } else { down.saturating_mul(across).saturating_mul(64) };
         let rows = if layout.row_bytes.is_some() { height.min(layout.height) } else { layout.height };
         let block = of(rows.saturating_mul(layout.width), self.block_samples(), self.spec.dtype.bytes());
         let lent = self.plain
@@ -247,7 +244,7 @@ impl Source for TiffSource {
         } else {
             decoded.saturating_add(block.max(colours)).saturating_add(self.spec.scratch_bytes())
         };
-        let stored_bytes = stored_bytes.saturating_add(gaps).saturating_mul(planes);
+        let stored_bytes = stored_bytes.saturating_mul(planes).saturating_add(LINE as u64);
         Ok(Cost { stored_bytes, scratch_bytes })
     }
 
