@@ -9,6 +9,7 @@ use outcrop_core::{DataType, Rect, Result, Sample, Value, with_dtype};
 use super::exact::Span;
 use super::rows::RUN;
 use crate::saved::{Loader, Saver};
+use crate::simd::{self, Work};
 use crate::validity::{Bound, Class};
 
 /// An extreme value, and the first pixel (row, column) in C order of the image that has it.
@@ -54,11 +55,18 @@ impl<T: Sample> Place<'_, '_, '_, T> {
             let pixels = self.view.index_axis(Axis(0), y);
             let row = pixels.index_axis(Axis(1), self.channel);
             let x = if keeps_all {
+                let found = &mut None;
                 match (row.as_slice(), pixels.as_slice()) {
-                    (Some(samples), _) => first_in(samples, 1, 0, &is),
-                    (None, Some(samples)) => first_in(samples, pixels.dim().1, self.channel, &is),
-                    (None, None) => row.iter().position(|&v| is(v)),
+                    (Some(samples), _) => {
+                        simd::run(First { samples, channels: 1, channel: 0, is: &is, found });
+                    }
+                    (None, Some(samples)) => {
+                        let channels = pixels.dim().1;
+                        simd::run(First { samples, channels, channel: self.channel, is: &is, found });
+                    }
+                    (None, None) => *found = row.iter().position(|&v| is(v)),
                 }
+                *found
             } else {
                 row.axis_chunks_iter(Axis(0), RUN).enumerate().find_map(|(r, run)| {
                     self.bound.classify(self.channel, [y, r * RUN], run, &mut classes);
@@ -74,19 +82,31 @@ impl<T: Sample> Place<'_, '_, '_, T> {
     }
 }
 
-/// The first pixel for whose sample of a channel `is` holds. Groups of pixels are tested at once, all channels of them, and looked at
-/// one by one where that finds something.
-fn first_in<T: Sample>(
-    samples: &[T],
+/// Finds the first pixel for whose sample of a channel `is` holds. Groups of pixels are tested at once, all channels of them, and
+/// looked at one by one where that finds something.
+struct First<'a, T, F> {
+    samples: &'a [T],
     channels: usize,
     channel: usize,
-    is: impl Fn(T) -> bool,
-) -> Option<usize> {
-    samples.chunks(256 * channels).enumerate().find_map(|(i, group)| {
-        let any = group.iter().fold(false, |any, &v| any | is(v));
-        let mut of_channel = group.iter().skip(channel).step_by(channels);
-        any.then(|| of_channel.position(|&v| is(v)).map(|x| i * 256 + x))?
-    })
+    is: &'a F,
+    found: &'a mut Option<usize>,
+}
+
+impl<T: Sample, F: Fn(T) -> bool> Work for First<'_, T, F> {
+    #[inline(always)]
+    fn run(self) {
+        let First { samples, channels, channel, is, found } = self;
+        for (i, group) in samples.chunks(256 * channels).enumerate() {
+            // Without a branch, so that it becomes vectors.
+            if group.iter().fold(false, |any, &v| any | is(v)) {
+                let mut of_channel = group.iter().skip(channel).step_by(channels);
+                if let Some(x) = of_channel.position(|&v| is(v)) {
+                    *found = Some(i * 256 + x);
+                    return;
+                }
+            }
+        }
+    }
 }
 
 impl Extrema {

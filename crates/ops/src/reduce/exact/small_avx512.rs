@@ -113,23 +113,22 @@ pub(super) fn add_u16(samples: &[u16], channels: usize, flip: u16, totals: &mut 
     let (order, used) = step.permutation::<32>(channels);
     let order = vector(&order.map(|sample| sample as u16), 0);
     let (flip, ones) = (_mm512_set1_epi16((flip ^ 0x8000) as i16), _mm512_set1_epi16(1));
-    let low = _mm512_set1_epi32(0xffff);
     let steps = step.count(32, samples.len());
     let (mut min, mut max) =
         ([_mm512_set1_epi16(i16::MAX); UNROLLED], [_mm512_set1_epi16(i16::MIN); UNROLLED]);
     for start in (0..steps).step_by(RUN) {
         let run = (steps - start).min(RUN);
         let zeros = [_mm512_setzero_si512(); UNROLLED];
-        // Of two squares, which are up to 2^31, the lower and the upper 16 bits.
-        let (mut sums, mut lower, mut upper) = (zeros, zeros, zeros);
+        // Of the sums of two squares, which are up to 2^31, all bits, modulo 2^32, and the upper 16.
+        let (mut sums, mut squares, mut upper) = (zeros, zeros, zeros);
         let mut add = |i: usize, number: usize| {
             let v = _mm512_xor_si512(vector(samples, (start + number) * step.samples), flip);
             (min[i], max[i]) = (_mm512_min_epi16(min[i], v), _mm512_max_epi16(max[i], v));
             let v = _mm512_maskz_permutexvar_epi16(used as u32, order, v);
             sums[i] = _mm512_dpwssd_epi32(sums[i], v, ones);
-            let squares = _mm512_madd_epi16(v, v);
-            lower[i] = _mm512_add_epi32(lower[i], _mm512_and_si512(squares, low));
-            upper[i] = _mm512_add_epi32(upper[i], _mm512_srli_epi32::<16>(squares));
+            let two = _mm512_madd_epi16(v, v);
+            squares[i] = _mm512_add_epi32(squares[i], two);
+            upper[i] = _mm512_add_epi32(upper[i], _mm512_srli_epi32::<16>(two));
         };
         for number in (0..run / UNROLLED).map(|n| n * UNROLLED) {
             for i in 0..UNROLLED {
@@ -140,6 +139,10 @@ pub(super) fn add_u16(samples: &[u16], channels: usize, flip: u16, totals: &mut 
             add(0, number);
         }
         let n = (run * step.samples / channels) as i64;
+        let mut lower = squares;
+        for i in 0..UNROLLED {
+            lower[i] = _mm512_sub_epi32(squares[i], _mm512_slli_epi32::<16>(upper[i]));
+        }
         for (total, [sum, lower, upper]) in totals.iter_mut().zip(step.by_channel([sums, lower, upper])) {
             let squares = lower + (upper << 16);
             total.n += n as u64;
