@@ -8,8 +8,8 @@ use std::arch::x86_64::*;
 
 use super::small::{Small, Total};
 
-/// Vectors at a time: sums of one would wait for each other.
-const UNROLLED: usize = 4;
+/// Vectors at a time: sums of one would wait for each other, and those of four and more leave the registers.
+const UNROLLED: usize = 3;
 /// Steps between flushes: 2^12 sums of four products of 255 and 127, or of the halves of two squares, fit 32 bits.
 const RUN: usize = 1 << 12;
 /// Lanes of 32 bits.
@@ -76,21 +76,13 @@ pub(super) fn add_u8(samples: &[u8], channels: usize, flip: u8, totals: &mut Vec
         // Of each sample v, and of v (v - 128).
         let (mut sums, mut products) =
             ([_mm512_setzero_si512(); UNROLLED], [_mm512_setzero_si512(); UNROLLED]);
-        let mut add = |i: usize, number: usize| {
-            let v = _mm512_xor_si512(vector(samples, (start + number) * step.samples), flip);
+        each(&samples[start * step.samples..], &step, run, |i, v| {
+            let v = _mm512_xor_si512(v, flip);
             (min[i], max[i]) = (_mm512_min_epu8(min[i], v), _mm512_max_epu8(max[i], v));
             let v = _mm512_maskz_permutexvar_epi8(used, order, v);
             sums[i] = _mm512_dpbusd_epi32(sums[i], v, ones);
             products[i] = _mm512_dpbusd_epi32(products[i], v, _mm512_xor_si512(v, sign));
-        };
-        for number in (0..run / UNROLLED).map(|n| n * UNROLLED) {
-            for i in 0..UNROLLED {
-                add(i, number + i);
-            }
-        }
-        for number in run / UNROLLED * UNROLLED..run {
-            add(0, number);
-        }
+        });
         let n = (run * step.samples / channels) as u64;
         for (total, [sum, products]) in totals.iter_mut().zip(step.by_channel([sums, products])) {
             total.n += n;
@@ -121,23 +113,15 @@ pub(super) fn add_u16(samples: &[u16], channels: usize, flip: u16, totals: &mut 
         let zeros = [_mm512_setzero_si512(); UNROLLED];
         // Of the sums of two squares, which are up to 2^31, all bits, modulo 2^32, and the upper 16.
         let (mut sums, mut squares, mut upper) = (zeros, zeros, zeros);
-        let mut add = |i: usize, number: usize| {
-            let v = _mm512_xor_si512(vector(samples, (start + number) * step.samples), flip);
+        each(&samples[start * step.samples..], &step, run, |i, v| {
+            let v = _mm512_xor_si512(v, flip);
             (min[i], max[i]) = (_mm512_min_epi16(min[i], v), _mm512_max_epi16(max[i], v));
             let v = _mm512_maskz_permutexvar_epi16(used as u32, order, v);
             sums[i] = _mm512_dpwssd_epi32(sums[i], v, ones);
             let two = _mm512_madd_epi16(v, v);
             squares[i] = _mm512_add_epi32(squares[i], two);
             upper[i] = _mm512_add_epi32(upper[i], _mm512_srli_epi32::<16>(two));
-        };
-        for number in (0..run / UNROLLED).map(|n| n * UNROLLED) {
-            for i in 0..UNROLLED {
-                add(i, number + i);
-            }
-        }
-        for number in run / UNROLLED * UNROLLED..run {
-            add(0, number);
-        }
+        });
         let n = (run * step.samples / channels) as i64;
         let mut lower = squares;
         for i in 0..UNROLLED {
@@ -156,6 +140,23 @@ pub(super) fn add_u16(samples: &[u16], channels: usize, flip: u16, totals: &mut 
         widen(totals, min.map(unsigned), max.map(unsigned));
     }
     steps * step.samples
+}
+
+/// Shows so many steps from the first sample on, [`UNROLLED`] in turn.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+fn each<T: bytemuck::Pod>(samples: &[T], step: &Step, steps: usize, mut add: impl FnMut(usize, __m512i)) {
+    let mut at = 0;
+    for _ in 0..steps / UNROLLED {
+        for i in 0..UNROLLED {
+            add(i, vector(samples, at));
+            at += step.samples;
+        }
+    }
+    for _ in 0..steps % UNROLLED {
+        add(0, vector(samples, at));
+        at += step.samples;
+    }
 }
 
 /// The vector that begins at a sample.
