@@ -1,9 +1,10 @@
 //! JSON as the design has it: integers exact, floats the shortest that round-trips, "nan", "inf", "-inf" as text.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 use outcrop::Value;
 use serde::{Serialize, Serializer};
+use serde_json::Value as Json;
 
 /// The number of the layout of all objects that commands print.
 pub(crate) const SCHEMA: u32 = 1;
@@ -36,15 +37,26 @@ impl Serialize for Number {
     }
 }
 
+/// A list that may be long: each item becomes JSON when it is its turn.
+pub(crate) struct Listed<'a, T> {
+    pub(crate) items: &'a [T],
+    pub(crate) json: fn(&T) -> Json,
+}
+
+impl<T> Serialize for Listed<'_, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.items.iter().map(self.json))
+    }
+}
+
 /// Prints one object and a line break on standard output.
 ///
 /// # Errors
 /// Where standard output does not take it.
 pub(crate) fn print(object: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(object)?;
-    line.push(b'\n');
-    let mut out = std::io::stdout().lock();
-    out.write_all(&line).and_then(|()| out.flush())?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    serde_json::to_writer(&mut out, object).map_err(std::io::Error::from)?;
+    out.write_all(b"\n").and_then(|()| out.flush())?;
     Ok(())
 }
 

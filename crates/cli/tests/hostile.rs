@@ -294,3 +294,32 @@ fn absurd_headers_of_other_formats_take_no_memory() {
     file.write_all_at(b"ENVI\nsamples = 10\nlines = 10\ndescription = {", 0).unwrap();
     refused(&folder, "a.hdr", "the ENVI header needs 4 GiB");
 }
+
+/// Each page is a directory of its own, 60,000 of them with one block between them: what is said of a page is written when it is
+/// its turn.
+#[test]
+fn the_facts_of_many_pages_are_written_one_after_the_other() {
+    const PAGES: u64 = 60_000;
+    let folder = Folder::new();
+    let tags = page(1, 16, 16, &[]);
+    let bytes = 8 + 20 * tags.len() as u64 + 8;
+    let mut file = bigtiff(&[7; 16], &tags, Some(32 + bytes));
+    let directory = file.split_off(32);
+    for number in 1..=PAGES {
+        let next = if number < PAGES { 32 + number * bytes } else { 0 };
+        file.extend(&directory[..directory.len() - 8]);
+        file.extend(next.to_le_bytes());
+    }
+    folder.write("many.tif", &file);
+    for args in [&["info", "many.tif", "--json"][..], &["info", "many.tif", "--json", "--sizes"]] {
+        let Some((code, out, said)) = run(&folder, args) else { return };
+        assert_eq!((code, said.as_str()), (0, ""));
+        let image = &serde_json::from_slice::<Json>(&out).unwrap()["image"];
+        assert_eq!(image["pages"].as_array().unwrap().len() as u64, PAGES);
+        assert_eq!(image["pages"][59_999]["width"], 16);
+        if args.len() > 3 {
+            assert_eq!(image["sizes"]["images"][59_999]["stored_bytes"], 16);
+            assert_eq!(image["sizes"]["memory_bytes"], 16 * PAGES);
+        }
+    }
+}

@@ -56,7 +56,7 @@ pub use validity::{Nodata, ValidityOptions};
 #[doc(no_inline)]
 pub use outcrop_core::{
     BlockLayout, Budget, ByteOrder, CancelToken, Channels, DataType, Error, Event, Extent, GeoValue, Image,
-    Metadata, Observer, Rect, Resolution, Result, Silent, Source, Value,
+    LevelInfo, Metadata, Observer, PageInfo, Rect, Resolution, Result, Silent, Source, Value,
 };
 #[doc(no_inline)]
 pub use outcrop_ops::{

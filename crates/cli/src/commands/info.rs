@@ -5,12 +5,13 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
-use outcrop::{BlockLayout, Error, GeoValue, Image, Rect, Region};
+use outcrop::{BlockLayout, Error, GeoValue, Image, LevelInfo, PageInfo, Rect, Region};
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::args::{Info, Running};
-use crate::commands::sizes;
-use crate::json::{self, Float, Number, SCHEMA};
+use crate::commands::sizes::{self, Sizes};
+use crate::json::{self, Float, Listed, Number, SCHEMA};
 use crate::resolve;
 use crate::table::{self, bytes};
 
@@ -28,11 +29,14 @@ pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
             .and_then(|region| region.resolve(source.image()).map(|_| region))
             .with_context(|| path.display().to_string())?;
         if args.json {
-            let mut image = describe(path, source.image(), &region)?;
-            if args.sizes {
-                image["sizes"] = sizes::of(args, path, source.image())?.json();
-            }
-            return json::print(&json!({ "schema": SCHEMA, "image": image }));
+            let sizes = if args.sizes { Some(sizes::of(args, path, source.image())?) } else { None };
+            let image = Description {
+                facts: describe(path, source.image(), &region)?,
+                pages: Listed { items: &source.image().pages, json: page_json },
+                levels: Listed { items: &source.image().levels, json: level_json },
+                sizes: sizes.as_ref().map(Sizes::json),
+            };
+            return json::print(&Answer { schema: SCHEMA, image });
         }
         let gap = if shown == 0 { "" } else { "\n" };
         shown += 1;
@@ -44,6 +48,24 @@ pub(crate) fn run(args: &Info) -> anyhow::Result<()> {
         }
         Ok(write!(out, "{gap}{text}").and_then(|()| out.flush())?)
     })
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    image: Description<'a>,
+}
+
+/// All facts of an image. A file may have millions of pages: they become JSON one by one.
+#[derive(Serialize)]
+struct Description<'a> {
+    #[serde(flatten)]
+    facts: Json,
+    pages: Listed<'a, PageInfo>,
+    levels: Listed<'a, LevelInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizes: Option<sizes::SizesJson<'a>>,
 }
 
 /// Refuses what is for commands that read pixels, rather than to ignore it.
@@ -87,7 +109,7 @@ pub(crate) fn summary(path: &Path, image: &Image, region: &Region) -> outcrop::R
     Ok(object)
 }
 
-/// All facts of an image.
+/// The facts of an image but its pages and levels.
 fn describe(path: &Path, image: &Image, region: &Region) -> outcrop::Result<Json> {
     let mut object = summary(path, image, region)?;
     let nodata: Vec<_> = image.nodata.iter().map(|&v| Number(v)).collect();
@@ -99,23 +121,19 @@ fn describe(path: &Path, image: &Image, region: &Region) -> outcrop::Result<Json
     object["nodata"] = json!(nodata);
     object["stored_bytes"] = image.stored_bytes.into();
     object["decoded_bytes"] = image.decoded_bytes().into();
-    object["pages"] = image
-        .pages
-        .iter()
-        .map(|p| {
-            json!({
-                "height": p.extent.height, "width": p.extent.width, "channels": p.extent.channels,
-                "dtype": p.dtype.name(), "levels": p.levels, "label": p.label,
-            })
-        })
-        .collect();
-    object["levels"] = image
-        .levels
-        .iter()
-        .map(|l| json!({ "height": l.height, "width": l.width, "layout": layout_json(l.layout) }))
-        .collect();
     object["metadata"] = metadata_json(image);
     Ok(object)
+}
+
+fn page_json(p: &PageInfo) -> Json {
+    json!({
+        "height": p.extent.height, "width": p.extent.width, "channels": p.extent.channels,
+        "dtype": p.dtype.name(), "levels": p.levels, "label": p.label,
+    })
+}
+
+fn level_json(l: &LevelInfo) -> Json {
+    json!({ "height": l.height, "width": l.width, "layout": layout_json(l.layout) })
 }
 
 fn layout_json(layout: BlockLayout) -> Json {

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use outcrop::{Image, base64_len};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::args::Info;
+use crate::json::Listed;
 use crate::resolve;
 use crate::table::{self, Cell, bytes};
 
@@ -23,6 +25,27 @@ struct Size {
     level: u64,
     memory: u64,
     stored: u64,
+}
+
+/// Sizes as JSON.
+#[derive(Serialize)]
+pub(crate) struct SizesJson<'a> {
+    images: Listed<'a, Size>,
+    memory_bytes: u64,
+    file_bytes: Option<u64>,
+    base64_bytes: Option<u64>,
+}
+
+impl Size {
+    fn json(&self) -> Json {
+        json!({
+            "page": self.page,
+            "level": self.level,
+            "memory_bytes": self.memory,
+            "stored_bytes": self.stored,
+            "base64_bytes": base64_len(self.stored),
+        })
+    }
 }
 
 /// Opens every page and level of a file; no pixel is read, only tables of blocks.
@@ -45,22 +68,13 @@ pub(crate) fn of(args: &Info, path: &Path, image: &Image) -> anyhow::Result<Size
 }
 
 impl Sizes {
-    pub(crate) fn json(&self) -> Json {
-        let images = self.images.iter().map(|size| {
-            json!({
-                "page": size.page,
-                "level": size.level,
-                "memory_bytes": size.memory,
-                "stored_bytes": size.stored,
-                "base64_bytes": base64_len(size.stored),
-            })
-        });
-        json!({
-            "images": images.collect::<Vec<_>>(),
-            "memory_bytes": self.memory(),
-            "file_bytes": self.file,
-            "base64_bytes": self.file.map(base64_len),
-        })
+    pub(crate) fn json(&self) -> SizesJson<'_> {
+        SizesJson {
+            images: Listed { items: &self.images, json: Size::json },
+            memory_bytes: self.memory(),
+            file_bytes: self.file,
+            base64_bytes: self.file.map(base64_len),
+        }
     }
 
     /// A table, its last line about the whole file.
