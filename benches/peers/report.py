@@ -175,7 +175,8 @@ def document(b):
         "fsync after the program took is in the last table (*on disk s*), and in the ratio that is called *on disk*: there both have their output on "
         "disk. The target of means, which says so, is held against that one.",
         "- Before each run that writes, as many bytes of the page cache as it will write are taken and given back, so that no program pays "
-        "for memory that the one before gave back to the host of a virtual machine.",
+        "for memory that the one before gave back to the host of a virtual machine. The pages that it gets may still be others: programs "
+        "that write and take less than a second are run three times as often, shuffled.",
         "- Every answer is checked: means, percentiles, pixels and levels of outputs. Who is wrong is no peer in the ratios.",
         f"- {b.held} runs of outcrop were held against what `--plan` says of the same command: memory resident, bytes read and bytes written. "
         + ("None took more." if not b.faults else "**Faults: " + "; ".join(b.faults) + ".**"), "",
