@@ -195,18 +195,16 @@ fn tiles_below_the_image_may_be_cut_short_in_their_padding() {
         let read = |stored: &[u8], rows: usize| {
             let mut b = Builder::new(true, false);
             let offsets = [&first[..], stored].map(|tile| b.data(tile));
-            let tile = [(322, SHORT, vec![16]), (323, SHORT, vec![16]), (324, LONG, offsets.to_vec())];
-            let counts = (325, LONG, vec![first.len() as u64, stored.len() as u64]);
             b.page(&[
                 (256, SHORT, vec![16]),
                 (257, SHORT, vec![16 + rows as u64]),
                 (258, SHORT, vec![8]),
                 (259, SHORT, vec![code]),
                 (262, SHORT, vec![1]),
-                tile[0].clone(),
-                tile[1].clone(),
-                tile[2].clone(),
-                counts,
+                (322, SHORT, vec![16]),
+                (323, SHORT, vec![16]),
+                (324, LONG, offsets.to_vec()),
+                (325, LONG, vec![first.len() as u64, stored.len() as u64]),
             ]);
             all(&b.bytes, &TiffOptions::default())
         };

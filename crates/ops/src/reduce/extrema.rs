@@ -55,18 +55,11 @@ impl<T: Sample> Place<'_, '_, '_, T> {
             let pixels = self.view.index_axis(Axis(0), y);
             let row = pixels.index_axis(Axis(1), self.channel);
             let x = if keeps_all {
-                let found = &mut None;
                 match (row.as_slice(), pixels.as_slice()) {
-                    (Some(samples), _) => {
-                        simd::run(First { samples, channels: 1, channel: 0, is: &is, found });
-                    }
-                    (None, Some(samples)) => {
-                        let channels = pixels.dim().1;
-                        simd::run(First { samples, channels, channel: self.channel, is: &is, found });
-                    }
-                    (None, None) => *found = row.iter().position(|&v| is(v)),
+                    (Some(samples), _) => first_in(samples, 1, 0, &is),
+                    (None, Some(samples)) => first_in(samples, pixels.dim().1, self.channel, &is),
+                    (None, None) => row.iter().position(|&v| is(v)),
                 }
-                *found
             } else {
                 row.axis_chunks_iter(Axis(0), RUN).enumerate().find_map(|(r, run)| {
                     self.bound.classify(self.channel, [y, r * RUN], run, &mut classes);
@@ -80,6 +73,18 @@ impl<T: Sample> Place<'_, '_, '_, T> {
         }
         None
     }
+}
+
+/// The first pixel for whose sample of a channel `is` holds.
+fn first_in<T: Sample>(
+    samples: &[T],
+    channels: usize,
+    channel: usize,
+    is: &impl Fn(T) -> bool,
+) -> Option<usize> {
+    let mut found = None;
+    simd::run(First { samples, channels, channel, is, found: &mut found });
+    found
 }
 
 /// Finds the first pixel for whose sample of a channel `is` holds. Groups of pixels are tested at once, all channels of them, and

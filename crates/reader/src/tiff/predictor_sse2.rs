@@ -80,7 +80,6 @@ sums!(words_4, _mm_add_epi16, 16, [8], |v| _mm_shuffle_epi32::<0xee>(v));
 sums!(words_8, _mm_add_epi16, 16, [], |v| v);
 sums!(doubles_1, _mm_add_epi32, 16, [4, 8], |v| _mm_shuffle_epi32::<0xff>(v));
 sums!(doubles_2, _mm_add_epi32, 16, [8], |v| _mm_shuffle_epi32::<0xee>(v));
-
 sums!(doubles_4, _mm_add_epi32, 16, [], |v| v);
 sums!(quads_1, _mm_add_epi64, 16, [8], |v| _mm_shuffle_epi32::<0xee>(v));
 sums!(quads_2, _mm_add_epi64, 16, [], |v| v);
@@ -97,6 +96,26 @@ fn words_last(v: __m128i) -> __m128i {
 mod tests {
     use super::super::predictor::in_memory;
     use super::*;
+
+    /// Kinds of pixels, as bytes and samples, that have a loop.
+    const LOOPS: [(usize, usize); 16] = [
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (1, 4),
+        (1, 8),
+        (1, 16),
+        (2, 1),
+        (2, 2),
+        (2, 3),
+        (2, 4),
+        (2, 8),
+        (4, 1),
+        (4, 2),
+        (4, 4),
+        (8, 1),
+        (8, 2),
+    ];
 
     #[test]
     fn vectors_give_what_one_sample_after_the_other_gives() {
@@ -117,9 +136,10 @@ mod tests {
                     _ => in_memory::<u64>(&mut want, samples),
                 }
                 let done = undo(&mut row, bytes, samples);
+                let left = if LOOPS.contains(&(bytes, samples)) { row.len() - done } else { done };
                 assert!(
-                    done.is_multiple_of(bytes * samples) && (done == 0 || row.len() - done < 16),
-                    "{done}"
+                    done.is_multiple_of(bytes * samples) && left < 16,
+                    "{samples} x {bytes} bytes: {done}"
                 );
                 assert_eq!(row[..done], want[..done], "{samples} x {bytes} bytes, {width} pixels");
             }
